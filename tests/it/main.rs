@@ -1,1 +1,10 @@
 //! The one integration binary: each module is a suite.
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, and so do the functions it calls"
+)]
+
+mod examples;
+mod layering;
+mod support;

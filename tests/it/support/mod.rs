@@ -1,0 +1,4 @@
+//! What several suites need. A helper that one suite needs stays in that suite.
+
+pub(crate) mod project;
+pub(crate) mod skip;
