@@ -4,6 +4,7 @@
 pub mod azure;
 pub mod event;
 pub mod host;
+pub mod provenance;
 pub mod report;
 pub mod secret;
 pub mod spec;

@@ -1,1 +1,3 @@
+//! The binary: parses, runs, sets the exit code. Everything else is in the library.
+
 fn main() {}
