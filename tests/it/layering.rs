@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use regex::Regex;
 
 /// Open to every part but the emulator, and open to one another.
-const LEAVES: &[&str] = &["event", "report", "secret"];
+const LEAVES: &[&str] = &["cancel", "event", "report", "secret"];
 
 /// Each top-level module of `src` with the paths of other modules that it may name. A longer path allows only that part.
 const MAY_USE: &[(&str, &[&str])] = &[
+    ("cancel", &[]),
     ("event", &[]),
     ("report", &[]),
     ("secret", &[]),
@@ -22,6 +23,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "azure",
         &[
             "spec::plan",
+            "spec::Plan",
             "host::IdentityOffer",
             "host::ServiceConnection",
             "host::ConnectionScheme",
@@ -34,12 +36,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "run",
         &["stage", "azure", "spec", "host", "failure", "provenance"],
     ),
-    ("demo", &["run", "emulator", "stage", "host", "failure"]),
+    ("post", &["run", "stage", "azure", "host"]),
+    ("demo", &["run", "emulator", "stage", "host"]),
     (
         "cli",
-        &["run", "stage", "host", "emulator", "demo", "failure"],
+        &[
+            "run", "post", "demo", "emulator", "stage", "host", "failure",
+        ],
     ),
-    ("main", &["cli", "run", "host", "failure"]),
+    ("main", &["cli", "run", "post", "demo", "host", "failure"]),
 ];
 
 /// Chosen among by `host::detect`; everybody else sees the trait.
@@ -252,9 +257,9 @@ fn only_host_env_reads_the_environment() {
 }
 
 #[test]
-fn only_spec_yaml_names_the_yaml_crate() {
+fn one_file_of_the_translator_and_one_of_the_emulator_name_the_yaml_crate() {
     let wrong = offenders(|source| {
-        source.name != "spec/yaml.rs"
+        !["spec/yaml.rs", "emulator/yaml.rs"].contains(&source.name.as_str())
             && source
                 .tokens
                 .iter()
