@@ -1,14 +1,30 @@
 //! Azure over REST: sign-in, the ARM client, waiting, uploads, run history. Never prints and never knows a stage or a host:
 //! progress goes out through an [`Observer`].
 
+pub mod advice;
+mod call;
 pub mod client;
+pub mod clock;
+pub mod cloud;
+mod credential;
 pub mod error;
+mod facts;
 pub mod id;
+mod pipeline;
+pub mod poll;
+pub mod retry;
+mod transport;
 
-pub use client::{Answer, Azure, Call};
+pub use call::{Address, Answer, Call};
+pub use client::{Azure, Tuning};
+pub use cloud::{Audience, Cloud};
 pub use error::ArmError;
+pub use facts::WorkspaceFacts;
 pub use id::WorkspaceId;
+pub use retry::RetryPolicy;
+pub use transport::{NetworkSettings, ProxySettings};
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,3 +62,25 @@ pub enum Notice {
 }
 
 pub type Observer = Arc<dyn Fn(&Notice) + Send + Sync>;
+
+/// An observer inside something that prints itself.
+#[derive(Clone)]
+pub(crate) struct Watcher(pub(crate) Observer);
+
+impl Watcher {
+    pub(crate) fn notify(&self, notice: &Notice) {
+        (self.0)(notice);
+    }
+}
+
+impl fmt::Debug for Watcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Watcher")
+    }
+}
+
+/// Makes ring the process's TLS implementation; to be called before anything connects. Any number of times.
+pub fn install_crypto() {
+    // An error only says that there is one already.
+    let _already = rustls::crypto::ring::default_provider().install_default();
+}

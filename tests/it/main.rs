@@ -5,6 +5,7 @@
     reason = "a test fails by panicking, and so do the functions it calls"
 )]
 
+mod azure;
 mod examples;
 mod layering;
 mod support;
