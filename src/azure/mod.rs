@@ -2,6 +2,8 @@
 //! progress goes out through an [`Observer`].
 
 pub mod advice;
+pub mod apply;
+mod blob;
 mod call;
 pub mod client;
 pub mod clock;
@@ -9,11 +11,17 @@ pub mod cloud;
 mod credential;
 pub mod error;
 mod facts;
+pub mod history;
 pub mod id;
+pub mod jobs;
+pub mod logs;
+pub mod metrics;
+pub mod outputs;
 mod pipeline;
 pub mod poll;
 pub mod retry;
 mod transport;
+mod upload;
 
 pub use call::{Address, Answer, Call};
 pub use client::{Azure, Tuning};

@@ -1,0 +1,460 @@
+//! The reads: what exists, which versions there are, what opens the datastores. Nothing here writes.
+
+use futures::future::{join_all, try_join_all};
+use serde_json::Value;
+
+use super::compare::{self, Scope};
+use super::symbols::{Code, Standing};
+use super::{ApplyError, Execution, Missing, compute};
+use crate::azure::blob::Container;
+use crate::azure::blob::datastore::{Datastore, Grant};
+use crate::azure::upload::{Found, Uploader};
+use crate::azure::{Address, Answer, ArmError, Call};
+use crate::spec::plan::{Destination, Existing, Request, Target, Version};
+
+/// Versions of the lookups' own requests (service notes 3.3); everything else is read in the version in which it is written.
+const CODES: &str = "2023-04-01";
+const COMPUTES: &str = "2023-08-01-preview";
+
+impl Execution {
+    /// Everything that can be learned without writing, at the same time. What the plan takes for granted and is not there is
+    /// reported in one go.
+    pub async fn look_up(&self) -> Result<(), ApplyError> {
+        let latest = try_join_all(
+            self.symbols
+                .latest
+                .keys()
+                .map(|(collection, name)| self.latest(collection, name)),
+        );
+        let requests = try_join_all(self.own_requests().map(|index| self.standing(index)));
+        let uploads = join_all(self.own_uploads().map(|index| self.scout(index)));
+        let facts = async {
+            if self.needs_location() {
+                self.azure.workspace_facts().await?;
+            }
+            Ok(())
+        };
+        let (_, _, _, uploads, ()) = Box::pin(futures::future::try_join5(
+            self.expectations(),
+            latest,
+            requests,
+            async { Ok(uploads.await) },
+            facts,
+        ))
+        .await?;
+        let unchanged = self.plan.requests.len().checked_sub(1).is_some_and(|last| {
+            matches!(
+                self.symbols.requests[last].standing.get(),
+                Some(Standing::Unchanged { .. })
+            )
+        });
+        if unchanged {
+            // Nothing will be uploaded: that a store could not be opened does not matter.
+            return Ok(());
+        }
+        uploads.into_iter().collect()
+    }
+
+    /// Indices of requests that are not a repetition of an earlier one.
+    pub(super) fn own_requests(&self) -> impl Iterator<Item = usize> {
+        own(&self.symbols.same_request)
+    }
+
+    pub(super) fn own_uploads(&self) -> impl Iterator<Item = usize> {
+        own(&self.symbols.same_upload)
+    }
+
+    pub(super) async fn expectations(&self) -> Result<(), ApplyError> {
+        let asked = try_join_all(self.plan.expects.iter().map(async |expectation| {
+            let Existing::Compute(name) = &expectation.resource;
+            let there = self.compute_exists(name).await?;
+            Ok::<_, ApplyError>((!there).then(|| Missing {
+                kind: "compute",
+                name: name.clone(),
+                place: expectation.place.clone(),
+            }))
+        }))
+        .await?;
+        let missing: Vec<Missing> = asked.into_iter().flatten().collect();
+        if missing.is_empty() {
+            Ok(())
+        } else {
+            Err(ApplyError::Missing(missing))
+        }
+    }
+
+    async fn compute_exists(&self, name: &str) -> Result<bool, ApplyError> {
+        let ask = async || -> Result<bool, ApplyError> {
+            let call = get(&format!("computes/{}", Address::segment(name)), COMPUTES);
+            Ok(self.if_there(call).await?.is_some())
+        };
+        match self.symbols.computes.get(name) {
+            Some(cell) => cell.get_or_try_init(ask).await.copied(),
+            None => ask().await,
+        }
+    }
+
+    /// An answer, or `None` when there is no such thing.
+    async fn if_there(&self, call: Call) -> Result<Option<Answer>, ArmError> {
+        match self.azure.send(call).await {
+            Ok(answer) => Ok(Some(answer)),
+            // A missing resource group or workspace is not a missing asset.
+            Err(ArmError::NotFound(said)) if !wrong_coordinates(&said.code) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The id of an asset's newest version.
+    pub(super) async fn latest(
+        &self,
+        collection: &'static str,
+        name: &str,
+    ) -> Result<String, ApplyError> {
+        let cell = self
+            .symbols
+            .latest
+            .get(&(collection, name.to_owned()))
+            .ok_or_else(|| ApplyError::Plan(format!("{collection}/{name} was not announced")))?;
+        let ask = || async {
+            let found = if collection == "data" {
+                let path = format!("{collection}/{}", Address::segment(name));
+                let container = self.if_there(get(&path, api_version(collection))).await?;
+                container.and_then(|container| {
+                    let version = text(&container.body["properties"]["latestVersion"])?;
+                    Some(format!(
+                        "{}/{collection}/{name}/versions/{version}",
+                        self.azure.workspace()
+                    ))
+                })
+            } else {
+                let path = format!("{collection}/{}/versions", Address::segment(name));
+                let call = get(&path, api_version(collection))
+                    .query("$orderBy", "createdtime desc")
+                    .query("$top", "1");
+                let page = self.if_there(call).await?;
+                page.and_then(|page| text(&page.body["value"][0]["id"]))
+            };
+            found.ok_or_else(|| {
+                ApplyError::Missing(vec![Missing {
+                    kind: noun(collection),
+                    name: name.to_owned(),
+                    place: None,
+                }])
+            })
+        };
+        cell.get_or_try_init(ask).await.cloned()
+    }
+
+    /// The reads for an upload.
+    async fn scout(&self, index: usize) -> Result<(), ApplyError> {
+        match &self.plan.uploads[index].destination {
+            Destination::Code => self.code_found(index).await.map(drop),
+            Destination::Datastore { .. } => self.upload_found(index).await.map(drop),
+        }
+    }
+
+    /// A code asset with the content of an upload: the lookup is workspace-wide, whatever name it is asked under
+    /// (service notes 6.1).
+    pub(super) async fn code_found(&self, upload: usize) -> Result<Option<String>, ApplyError> {
+        let cells = &self.symbols.uploads[self.symbols.same_upload[upload]];
+        let hash = &self.plan.uploads[upload].hash;
+        let ask = || async {
+            let path = format!("codes/{}/versions", cells.code_name);
+            let call = get(&path, CODES)
+                .query("hash", hash.as_str())
+                .query("hashVersion", "202208");
+            let page = self.if_there(call).await?;
+            Ok::<_, ApplyError>(page.and_then(|page| text(&page.body["value"][0]["id"])))
+        };
+        cells.code_found.get_or_try_init(ask).await.cloned()
+    }
+
+    pub(super) async fn datastore(&self, name: &str) -> Result<&Datastore, ApplyError> {
+        let cells = self.store(name)?;
+        let ask = || Datastore::get(&self.azure, name);
+        Ok(cells.datastore.get_or_try_init(ask).await?)
+    }
+
+    fn store(&self, name: &str) -> Result<&super::symbols::StoreCells, ApplyError> {
+        self.symbols
+            .stores
+            .get(name)
+            .ok_or_else(|| ApplyError::Plan(format!("datastore {name} was not announced")))
+    }
+
+    /// The container of an upload's datastore, ready to use. Where it is and what opens it are asked at the same time.
+    pub(super) async fn container(&self, name: &str) -> Result<Container, ApplyError> {
+        let cells = self.store(name)?;
+        let grant = async {
+            let ask = || Grant::ask(&self.azure, name);
+            Ok(cells.grant.get_or_try_init(ask).await?)
+        };
+        let (datastore, grant) = futures::try_join!(self.datastore(name), grant)?;
+        Ok(Container::of_datastore(&self.azure, datastore, grant)?)
+    }
+
+    pub(super) async fn upload_found(&self, upload: usize) -> Result<Found, ApplyError> {
+        let upload = self.symbols.same_upload[upload];
+        let wanted = &self.plan.uploads[upload];
+        let Destination::Datastore { name } = &wanted.destination else {
+            return Ok(Found::Fresh);
+        };
+        let ask = || async {
+            let container = self.container(name).await?;
+            let root = super::resolve::datastore_root(wanted);
+            Ok::<_, ApplyError>(Uploader::find(&container, wanted, &root).await?)
+        };
+        let cell = &self.symbols.uploads[upload].found;
+        cell.get_or_try_init(ask).await.copied()
+    }
+
+    /// How things stand with a request's target.
+    pub(super) async fn standing(&self, index: usize) -> Result<&Standing, ApplyError> {
+        let index = self.symbols.same_request[index];
+        let request = &self.plan.requests[index];
+        let ask = || async {
+            match &request.target {
+                Target::Anonymous { .. } => Ok(Standing::Write {
+                    version: None,
+                    exists: false,
+                    otherwise: None,
+                }),
+                Target::Named { collection, name } => match name {
+                    // A job is not looked at: whether its name is taken is for the one who chose it.
+                    Some(name) if *collection != "jobs" => {
+                        self.named(index, request, collection, name).await
+                    }
+                    Some(_) | None => Ok(Standing::Write {
+                        version: None,
+                        exists: false,
+                        otherwise: None,
+                    }),
+                },
+                Target::Versioned {
+                    collection,
+                    name,
+                    version: Version::Fixed(version),
+                } => {
+                    self.fixed(index, &container(collection, name), version)
+                        .await
+                }
+                Target::Versioned {
+                    collection,
+                    name,
+                    version,
+                } => {
+                    self.floating(index, &container(collection, name), version)
+                        .await
+                }
+            }
+        };
+        let cell = &self.symbols.requests[index].standing;
+        Box::pin(cell.get_or_try_init(ask)).await
+    }
+
+    async fn named(
+        &self,
+        index: usize,
+        request: &Request,
+        collection: &str,
+        name: &str,
+    ) -> Result<Standing, ApplyError> {
+        let path = format!("{collection}/{}", Address::segment(name));
+        let (there, sent) = futures::try_join!(
+            async { Ok(self.if_there(get(&path, request.api_version)).await?) },
+            self.known_body(index, None)
+        )?;
+        let Some(there) = there else {
+            return Ok(write_new(None));
+        };
+        let same = match &sent {
+            Some(sent) if collection == "computes" => compute::same(name, sent, &there.body)?,
+            Some(sent) => compare::same(sent, &there.body, Scope::InPlace),
+            None => false,
+        };
+        Ok(if same {
+            unchanged(there.body, None, &path)
+        } else {
+            Standing::Write {
+                version: None,
+                exists: true,
+                otherwise: None,
+            }
+        })
+    }
+
+    async fn fixed(&self, index: usize, path: &str, version: &str) -> Result<Standing, ApplyError> {
+        match self.compared(index, path, version, Scope::InPlace).await? {
+            Compared::Absent => Ok(write_new(Some(version.to_owned()))),
+            Compared::Same(standing) => Ok(standing),
+            Compared::Different => Ok(Standing::Write {
+                version: Some(version.to_owned()),
+                exists: true,
+                otherwise: None,
+            }),
+        }
+    }
+
+    async fn floating(
+        &self,
+        index: usize,
+        path: &str,
+        version: &Version,
+    ) -> Result<Standing, ApplyError> {
+        let (latest, next) = self.versions_of(index, path).await?;
+        let Some(latest) = latest else {
+            return Ok(write_new(Some(next)));
+        };
+        let scope = match version {
+            Version::LatestOrNext => Scope::InPlace,
+            Version::Next | Version::Fixed(_) => Scope::NewVersion,
+        };
+        match (self.compared(index, path, &latest, scope).await?, scope) {
+            (Compared::Same(standing), _) => Ok(standing),
+            (Compared::Different, Scope::InPlace) => Ok(Standing::Write {
+                version: Some(latest),
+                exists: true,
+                otherwise: Some(next),
+            }),
+            (Compared::Absent, _) | (Compared::Different, Scope::NewVersion) => {
+                Ok(write_new(Some(next)))
+            }
+        }
+    }
+
+    /// The container's latest version, if it has one, and the next free one.
+    pub(super) async fn versions_of(
+        &self,
+        index: usize,
+        path: &str,
+    ) -> Result<(Option<String>, String), ApplyError> {
+        let call = get(path, self.plan.requests[index].api_version);
+        let Some(container) = self.if_there(call).await? else {
+            return Ok((None, "1".into()));
+        };
+        let properties = &container.body["properties"];
+        let next = text(&properties["nextVersion"]).unwrap_or_else(|| "1".into());
+        Ok((text(&properties["latestVersion"]), next))
+    }
+
+    async fn compared(
+        &self,
+        index: usize,
+        path: &str,
+        version: &str,
+        scope: Scope,
+    ) -> Result<Compared, ApplyError> {
+        let path = format!("{path}/versions/{}", Address::segment(version));
+        let call = get(&path, self.plan.requests[index].api_version);
+        let (there, sent) = futures::try_join!(
+            async { Ok(self.if_there(call).await?) },
+            self.known_body(index, Some(version))
+        )?;
+        let Some(there) = there else {
+            return Ok(Compared::Absent);
+        };
+        let same = sent.is_some_and(|sent| compare::same(&sent, &there.body, scope));
+        Ok(if same {
+            let id = format!("{}/{path}", self.azure.workspace());
+            Compared::Same(unchanged(there.body, Some(version.to_owned()), &id))
+        } else {
+            Compared::Different
+        })
+    }
+
+    fn needs_location(&self) -> bool {
+        use crate::spec::plan::Reference;
+        super::symbols::references(&self.plan).any(|one| *one == Reference::Location)
+    }
+}
+
+fn get(path: &str, api_version: &str) -> Call {
+    Call::get(Address::Workspace(path.to_owned()), api_version)
+}
+
+/// The path of an asset's container.
+pub(super) fn container(collection: &str, name: &str) -> String {
+    format!("{collection}/{}", Address::segment(name))
+}
+
+enum Compared {
+    Absent,
+    Same(Standing),
+    Different,
+}
+
+fn own(same: &[usize]) -> impl Iterator<Item = usize> {
+    same.iter()
+        .enumerate()
+        .filter(|(index, first)| index == *first)
+        .map(|(index, _)| index)
+}
+
+fn write_new(version: Option<String>) -> Standing {
+    Standing::Write {
+        version,
+        exists: false,
+        otherwise: None,
+    }
+}
+
+fn unchanged(body: Value, version: Option<String>, path: &str) -> Standing {
+    Standing::Unchanged {
+        id: text(&body["id"]).unwrap_or_else(|| path.to_owned()),
+        version,
+        body,
+    }
+}
+
+fn wrong_coordinates(code: &str) -> bool {
+    [
+        "ResourceGroupNotFound",
+        "SubscriptionNotFound",
+        "InvalidSubscriptionId",
+    ]
+    .contains(&code)
+}
+
+/// Some answers give versions as numbers.
+pub(super) fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::String(_) | Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
+            None
+        }
+    }
+}
+
+fn api_version(collection: &str) -> &'static str {
+    match collection {
+        "models" => "2023-08-01-preview",
+        "components" => "2024-01-01-preview",
+        _ => "2023-04-01-preview",
+    }
+}
+
+/// Azure's noun for a member of a collection.
+pub(super) fn noun(collection: &str) -> &'static str {
+    match collection {
+        "environments" => "environment",
+        "models" => "model",
+        "components" => "component",
+        "codes" => "code",
+        "computes" => "compute",
+        "datastores" => "datastore",
+        "jobs" => "job",
+        "data" => "data",
+        _ => "resource",
+    }
+}
+
+impl Code {
+    pub(super) fn there(id: String) -> Self {
+        Self {
+            id,
+            change: crate::report::Change::Unchanged,
+            sent: crate::azure::upload::Sent::default(),
+        }
+    }
+}
