@@ -1,5 +1,9 @@
 //! What a stage did, as data: resources, job, steps, metrics, phases. Rendering to Markdown, text and JSON lives in `report/`; nothing here knows a host or Azure.
 
+pub mod json;
+pub mod markdown;
+pub mod text;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -106,6 +110,164 @@ pub struct Report {
     pub notes: Vec<String>,
 }
 
+impl Report {
+    /// The same report with every text passed through `f`. Redaction happens here, before a renderer escapes what it would look for.
+    #[must_use]
+    pub fn map_texts(&self, f: &dyn Fn(&str) -> String) -> Self {
+        let some = |text: &Option<String>| text.as_deref().map(f);
+        Self {
+            stage: f(&self.stage),
+            outcome: f(&self.outcome),
+            outputs: self
+                .outputs
+                .iter()
+                .map(|(name, value)| (f(name), f(value)))
+                .collect(),
+            resources: self
+                .resources
+                .iter()
+                .map(|resource| Resource {
+                    kind: f(&resource.kind),
+                    name: f(&resource.name),
+                    version: some(&resource.version),
+                    change: resource.change,
+                    id: f(&resource.id),
+                    link: some(&resource.link),
+                })
+                .collect(),
+            job: self.job.as_ref().map(|job| job.map_texts(f)),
+            phases: self
+                .phases
+                .iter()
+                .map(|phase| Phase {
+                    name: f(&phase.name),
+                    ..phase.clone()
+                })
+                .collect(),
+            error: some(&self.error),
+            advice: some(&self.advice),
+            notes: self.notes.iter().map(|note| f(note)).collect(),
+        }
+    }
+
+    /// How long the phases of a kind took together.
+    pub fn total(&self, kind: PhaseKind) -> Duration {
+        self.phases
+            .iter()
+            .filter(|phase| phase.kind == kind)
+            .filter_map(|phase| phase.took)
+            .sum()
+    }
+}
+
+impl Job {
+    fn map_texts(&self, f: &dyn Fn(&str) -> String) -> Self {
+        let some = |text: &Option<String>| text.as_deref().map(f);
+        Self {
+            name: f(&self.name),
+            display_name: some(&self.display_name),
+            status: f(&self.status),
+            link: some(&self.link),
+            duration: self.duration,
+            steps: self
+                .steps
+                .iter()
+                .map(|step| Step {
+                    name: f(&step.name),
+                    run: f(&step.run),
+                    status: f(&step.status),
+                    duration: step.duration,
+                    reused: step.reused,
+                    error: some(&step.error),
+                })
+                .collect(),
+            metrics: self
+                .metrics
+                .iter()
+                .map(|metric| Metric {
+                    step: some(&metric.step),
+                    key: f(&metric.key),
+                    value: metric.value,
+                })
+                .collect(),
+            error: some(&self.error),
+        }
+    }
+}
+
+/// A duration as people say it: `420ms`, `4.2s`, `42s`, `3m 05s`, `2h 07m`, `1d 03h`.
+pub fn human(duration: Duration) -> String {
+    let millis = duration.as_millis();
+    if millis < 1_000 {
+        return format!("{millis}ms");
+    }
+    if millis < 9_950 {
+        let tenths = (millis + 50) / 100;
+        return format!("{}.{}s", tenths / 10, tenths % 10);
+    }
+    // Each unit is rounded before it is judged, so that 59.7 seconds are `1m 00s` and never `60s`.
+    let seconds = (millis + 500) / 1_000;
+    if seconds < 60 {
+        return format!("{seconds}s");
+    }
+    if seconds < 3_600 {
+        return format!("{}m {:02}s", seconds / 60, seconds % 60);
+    }
+    let minutes = (seconds + 30) / 60;
+    if minutes < 24 * 60 {
+        return format!("{}h {:02}m", minutes / 60, minutes % 60);
+    }
+    let hours = (minutes + 30) / 60;
+    format!("{}d {:02}h", hours / 24, hours % 24)
+}
+
+/// A metric's value with six significant digits.
+pub fn number(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return value.to_string();
+    }
+    let magnitude = value.abs();
+    if value.fract() == 0.0 && magnitude < 1e15 {
+        return format!("{value:.0}");
+    }
+    if !(1e-4..1e6).contains(&magnitude) {
+        return trim_zeros(&format!("{value:.5e}"));
+    }
+    let before_point = [1e5, 1e4, 1e3, 1e2, 1e1, 1e0]
+        .iter()
+        .position(|&power| magnitude >= power)
+        .map_or(0, |at| 6 - at);
+    // Below one, zeros after the point are not significant.
+    let leading_zeros = [1e-1, 1e-2, 1e-3]
+        .iter()
+        .filter(|&&power| magnitude < power)
+        .count();
+    let decimals = if before_point == 0 {
+        6 + leading_zeros
+    } else {
+        6 - before_point
+    };
+    trim_zeros(&format!("{value:.decimals$}"))
+}
+
+fn trim_zeros(text: &str) -> String {
+    let (digits, exponent) = match text.find('e') {
+        Some(at) => text.split_at(at),
+        None => (text, ""),
+    };
+    let digits = if digits.contains('.') {
+        digits.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        digits
+    };
+    format!("{digits}{exponent}")
+}
+
+/// A text as one line, for a cell of a table.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 #[expect(clippy::ref_option, reason = "the signature serde asks for")]
 fn seconds<S: serde::Serializer>(
     value: &Option<Duration>,
@@ -114,5 +276,176 @@ fn seconds<S: serde::Serializer>(
     match value {
         Some(duration) => serializer.serialize_some(&duration.as_secs_f64()),
         None => serializer.serialize_none(),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    fn job() -> Job {
+        Job {
+            name: "calm_fox_1".into(),
+            display_name: Some("Taxi <b>training</b>".into()),
+            status: "Failed".into(),
+            link: Some("https://ml.azure.com/runs/calm_fox_1".into()),
+            duration: Some(Duration::from_secs(725)),
+            steps: vec![
+                Step {
+                    name: "prep".into(),
+                    run: "r1".into(),
+                    status: "Completed".into(),
+                    duration: Some(Duration::from_millis(61_400)),
+                    reused: true,
+                    error: None,
+                },
+                Step {
+                    name: "train".into(),
+                    run: "r2".into(),
+                    status: "Failed".into(),
+                    duration: None,
+                    reused: false,
+                    error: Some("exit code 1\nValueError: `x` | <script>alert(1)</script>".into()),
+                },
+            ],
+            metrics: vec![
+                Metric {
+                    step: None,
+                    key: "rows".into(),
+                    value: 48_120.0,
+                },
+                Metric {
+                    step: Some("train".into()),
+                    key: "rmse".into(),
+                    value: 3.218_281_828,
+                },
+                Metric {
+                    step: Some("prep".into()),
+                    key: "rmse".into(),
+                    value: 0.001_234_567_8,
+                },
+            ],
+            error: Some("step train failed".into()),
+        }
+    }
+
+    /// A report with everything in it.
+    pub(crate) fn full() -> Report {
+        Report {
+            stage: "run-job".into(),
+            outcome: "failed".into(),
+            outputs: [
+                ("job-name".to_owned(), "calm_fox_1".to_owned()),
+                ("job-status".to_owned(), "Failed".to_owned()),
+            ]
+            .into(),
+            resources: vec![
+                Resource {
+                    kind: "environment".into(),
+                    name: "taxi|train_env".into(),
+                    version: Some("3".into()),
+                    change: Change::Unchanged,
+                    id: "azureml:taxi|train_env:3".into(),
+                    link: Some(
+                        "https://ml.azure.com/environments/taxi%7Ctrain/3?wsid=/a&tid=b".into(),
+                    ),
+                },
+                Resource {
+                    kind: "data".into(),
+                    name: "taxi".into(),
+                    version: None,
+                    change: Change::Created,
+                    id: "azureml:taxi:1".into(),
+                    link: Some("javascript:alert(1)".into()),
+                },
+            ],
+            job: Some(job()),
+            phases: vec![
+                Phase {
+                    name: "sign in".into(),
+                    kind: PhaseKind::Working,
+                    took: Some(Duration::from_millis(420)),
+                },
+                Phase {
+                    name: "job".into(),
+                    kind: PhaseKind::Waiting,
+                    took: Some(Duration::from_secs(725)),
+                },
+            ],
+            error: Some("the job calm_fox_1 failed:\n```\nValueError\n```".into()),
+            advice: Some("look at the log of train: https://ml.azure.com/x".into()),
+            notes: vec![
+                "1. wrote config.json".into(),
+                "- [x](http://evil.example) @team".into(),
+            ],
+        }
+    }
+
+    #[test]
+    fn durations_are_rounded_before_the_unit_is_chosen() {
+        for (millis, text) in [
+            (0, "0ms"),
+            (420, "420ms"),
+            (999, "999ms"),
+            (1_000, "1.0s"),
+            (4_249, "4.2s"),
+            (9_949, "9.9s"),
+            (9_950, "10s"),
+            (59_499, "59s"),
+            (59_700, "1m 00s"),
+            (185_000, "3m 05s"),
+            (3_599_600, "1h 00m"),
+            (7_629_000, "2h 07m"),
+            (86_399_000, "1d 00h"),
+            (97_200_000, "1d 03h"),
+        ] {
+            assert_eq!(human(Duration::from_millis(millis)), text, "{millis} ms");
+        }
+    }
+
+    #[test]
+    fn numbers_have_six_significant_digits() {
+        for (value, text) in [
+            (0.0, "0"),
+            (48_120.0, "48120"),
+            (3.218_281_828, "3.21828"),
+            (-12.5, "-12.5"),
+            (123_456.789, "123457"),
+            (0.001_234_567_8, "0.00123457"),
+            (0.5, "0.5"),
+            (1.234_567e-7, "1.23457e-7"),
+            (9_876_543_210.5, "9.87654e9"),
+            (f64::NAN, "NaN"),
+        ] {
+            assert_eq!(number(value), text);
+        }
+    }
+
+    #[test]
+    fn every_text_of_a_report_is_passed_through_the_filter() {
+        let starred = full().map_texts(&|_| "*".to_owned());
+        let json = serde_json::to_value(&starred).unwrap();
+        fn strings(value: &serde_json::Value, found: &mut Vec<String>) {
+            match value {
+                serde_json::Value::String(text) => found.push(text.clone()),
+                serde_json::Value::Array(items) => {
+                    items.iter().for_each(|item| strings(item, found))
+                }
+                serde_json::Value::Object(fields) => {
+                    fields.values().for_each(|item| strings(item, found))
+                }
+                serde_json::Value::Null
+                | serde_json::Value::Bool(_)
+                | serde_json::Value::Number(_) => {}
+            }
+        }
+        let mut found = Vec::new();
+        strings(&json, &mut found);
+        let words = ["*", "unchanged", "created", "working", "waiting"];
+        assert!(
+            found.iter().all(|text| words.contains(&text.as_str())),
+            "{found:?}"
+        );
+        assert!(found.len() > 20);
     }
 }

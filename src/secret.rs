@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Deserializer};
+
 /// A password, key, token or signed URL. Printing it prints `***`; [`Secret::expose`] is called only where the value is sent.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Secret(String);
@@ -14,6 +16,13 @@ impl Secret {
     /// The value itself, for the one call that needs it.
     pub fn expose(&self) -> &str {
         &self.0
+    }
+}
+
+/// Read from an input or a document, never written to one.
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self)
     }
 }
 

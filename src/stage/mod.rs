@@ -1,5 +1,7 @@
 //! The stages: order of steps and the words the user reads. This file owns what a stage is and the list of them.
 
+pub mod inputs;
+
 use std::fmt;
 
 /// One stage of the loop, as a row of [`STAGES`]. Flags, CI inputs, help and manifests are derived from it.

@@ -1,0 +1,165 @@
+//! The report as aligned plain text, for a terminal.
+
+use super::{Job, PhaseKind, Report, human, number, one_line};
+
+/// Renders a report. No colours and no control characters of ours; the host cleans what is foreign.
+pub fn render(report: &Report) -> String {
+    let mut out = format!("{}: {}\n", report.stage, report.outcome);
+    if let Some(job) = &report.job {
+        render_job(&mut out, job);
+    }
+    let resources: Vec<_> = report
+        .resources
+        .iter()
+        .map(|resource| {
+            vec![
+                resource.change.as_str().to_owned(),
+                resource.kind.clone(),
+                match &resource.version {
+                    Some(version) => format!("{}:{version}", resource.name),
+                    None => resource.name.clone(),
+                },
+                resource.link.clone().unwrap_or_default(),
+            ]
+        })
+        .collect();
+    columns(&mut out, "Resources", &resources);
+    phases(&mut out, report);
+    let outputs: Vec<_> = report
+        .outputs
+        .iter()
+        .map(|(name, value)| vec![name.clone(), value.clone()])
+        .collect();
+    columns(&mut out, "Outputs", &outputs);
+    let notes: Vec<_> = report.notes.iter().map(|note| vec![note.clone()]).collect();
+    columns(&mut out, "Notes", &notes);
+    if let Some(error) = &report.error {
+        block(&mut out, "Error", error);
+    }
+    if let Some(advice) = &report.advice {
+        block(&mut out, "What to do", advice);
+    }
+    out
+}
+
+fn render_job(out: &mut String, job: &Job) {
+    let mut rows = vec![vec![
+        job.display_name.clone().unwrap_or_else(|| job.name.clone()),
+        job.status.clone(),
+        job.duration.map_or(String::new(), human),
+    ]];
+    if job.display_name.is_some() {
+        rows[0].push(job.name.clone());
+    }
+    columns(out, "Job", &rows);
+    if let Some(link) = &job.link {
+        out.push_str(&format!("  {link}\n"));
+    }
+    if let Some(error) = &job.error {
+        block(out, "Error of the job", error);
+    }
+    let steps: Vec<_> = job
+        .steps
+        .iter()
+        .map(|step| {
+            let mut state = step.status.clone();
+            if step.reused {
+                state.push_str(" (reused)");
+            }
+            vec![
+                step.name.clone(),
+                state,
+                step.duration.map_or(String::new(), human),
+                step.error.clone().unwrap_or_default(),
+            ]
+        })
+        .collect();
+    columns(out, "Steps", &steps);
+    let metrics: Vec<_> = job
+        .metrics
+        .iter()
+        .map(|metric| {
+            let name = match &metric.step {
+                Some(step) => format!("{step}.{}", metric.key),
+                None => metric.key.clone(),
+            };
+            vec![name, number(metric.value)]
+        })
+        .collect();
+    columns(out, "Metrics", &metrics);
+}
+
+fn phases(out: &mut String, report: &Report) {
+    if report.phases.is_empty() {
+        return;
+    }
+    let word = |kind| match kind {
+        PhaseKind::Working => "working",
+        PhaseKind::Waiting => "waiting",
+    };
+    let mut rows: Vec<_> = report
+        .phases
+        .iter()
+        .map(|phase| {
+            vec![
+                phase.name.clone(),
+                word(phase.kind).to_owned(),
+                phase.took.map_or(String::new(), human),
+            ]
+        })
+        .collect();
+    rows.push(vec![
+        "together".to_owned(),
+        format!("{} working", human(report.total(PhaseKind::Working))),
+        format!("{} waiting", human(report.total(PhaseKind::Waiting))),
+    ]);
+    columns(out, "Time", &rows);
+}
+
+/// Rows whose columns begin below one another.
+fn columns(out: &mut String, title: &str, rows: &[Vec<String>]) {
+    if rows.is_empty() {
+        return;
+    }
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| row.iter().map(|cell| one_line(cell)).collect())
+        .collect();
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or_default()
+    };
+    out.push_str(&format!("\n{title}\n"));
+    for row in &rows {
+        let mut line = String::from("  ");
+        for (column, cell) in row.iter().enumerate() {
+            let padding = width(column).saturating_sub(cell.chars().count()) + 2;
+            line.push_str(cell);
+            line.push_str(&" ".repeat(padding));
+        }
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+}
+
+fn block(out: &mut String, title: &str, text: &str) {
+    out.push_str(&format!("\n{title}\n"));
+    for line in text.lines() {
+        out.push_str(format!("  {line}").trim_end());
+        out.push('\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::tests::full;
+
+    #[test]
+    fn the_whole_text() {
+        insta::assert_snapshot!(render(&full()));
+    }
+}
