@@ -244,3 +244,17 @@ async fn the_cloud_is_reached_through_the_proxy_and_this_machine_is_not() {
     );
     assert!(asked.contains("proxy-authorization: basic"), "{asked}");
 }
+
+#[tokio::test]
+async fn a_server_without_tls_is_said_to_be_one_and_not_tried_again() {
+    let server = MockServer::start().await;
+    let settings = Settings {
+        client_secret: Some(Secret::new(SECRET)),
+        arm_endpoint: Some(Url::parse(&server.uri().replace("http://", "https://")).unwrap()),
+        ..named()
+    };
+    let world = World::on(server, settings);
+    let error = world.azure.send(put()).await.unwrap_err();
+    assert!(error.to_string().contains("does not speak TLS"), "{error}");
+    assert!(world.waits().is_empty());
+}

@@ -167,15 +167,14 @@ async fn metadata_workspace_and_discovery_are_asked_once_however_many_ask() {
     world.get("/discovery", ok(json!({"api": uri}))).await;
     let runs = format!("/history/v1.0{WORKSPACE}/runs/j");
     world.get(&runs, ok(json!({}))).await;
-    let read = || {
-        world.azure.send(Call::get(
-            Address::DataPlane("history/v1.0/{ws}/runs/j".to_owned()),
-            None,
-        ))
+    let read = |path: &str| {
+        world
+            .azure
+            .send(Call::get(Address::DataPlane(path.to_owned()), None))
     };
     let (one, two, facts, cloud) = tokio::join!(
-        read(),
-        read(),
+        read("history/v1.0/{ws}/runs/j"),
+        read("/history/v1.0{ws}/runs/j"),
         world.azure.workspace_facts(),
         world.azure.cloud()
     );
