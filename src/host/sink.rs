@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::fs::OpenOptions;
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -74,13 +74,21 @@ pub(super) fn fits(count: &mut u32) -> bool {
     *count <= KEPT
 }
 
-/// Appends a complete entry to a file of the host's.
+/// Appends a complete entry to a file of the host's. Another program of the same step may have left its last line open; ours would be
+/// glued to it.
 pub(super) fn append(path: &Path, entry: &str) -> io::Result<()> {
-    OpenOptions::new()
+    let mut file = OpenOptions::new()
+        .read(true)
         .append(true)
         .create(true)
-        .open(path)?
-        .write_all(entry.as_bytes())
+        .open(path)?;
+    let mut last = [b'\n'];
+    if file.metadata()?.len() > 0 {
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+    }
+    let gap = if last == [b'\n'] { "" } else { "\n" };
+    file.write_all(format!("{gap}{entry}").as_bytes())
 }
 
 /// A Markdown text of at most `limit` bytes, cut at the end of a line, with a word about the cut.
@@ -117,6 +125,16 @@ mod tests {
         assert_eq!(cut(text.clone(), text.len()), text);
         assert!(cut(text.clone(), 3).len() <= 3);
         assert_eq!(cut(text, 0), "");
+    }
+
+    #[test]
+    fn an_entry_begins_on_a_line_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("output");
+        for entry in ["a=1\n", "b=2", "c=3\n"] {
+            append(&path, entry).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "a=1\nb=2\nc=3\n");
     }
 
     #[test]

@@ -7,5 +7,6 @@
 
 mod azure;
 mod examples;
+mod host;
 mod layering;
 mod support;
