@@ -2,6 +2,7 @@
 //! See ARCHITECTURE.md for the map; the binary is a thin shell around this library.
 
 pub mod azure;
+pub mod emulator;
 pub mod event;
 pub mod host;
 pub mod report;
