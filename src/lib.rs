@@ -3,6 +3,7 @@
 
 pub mod azure;
 pub mod cli;
+pub mod emulator;
 pub mod event;
 pub mod host;
 pub mod provenance;

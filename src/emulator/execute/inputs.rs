@@ -1,0 +1,102 @@
+//! Bringing a step's code and inputs onto the disk. Knows no process.
+
+use std::path::{Component, Path, PathBuf};
+
+use super::locate::{Place, locate};
+use super::work::Input;
+use crate::emulator::state::State;
+
+/// The path that stands for an input in the command.
+pub(super) fn fetch(
+    state: &State,
+    name: &str,
+    input: &Input,
+    folder: &Path,
+) -> Result<PathBuf, String> {
+    let place = locate(state, &input.value, &input.kind)
+        .map_err(|what| format!("Input '{name}': {what}"))?;
+    let found =
+        download(state, &place, folder).map_err(|what| format!("Input '{name}': {what}"))?;
+    if input.kind == "uri_file" && found.is_dir() {
+        return Err(format!(
+            "Input '{name}' is a uri_file, but {} is a folder",
+            input.value
+        ));
+    }
+    if matches!(input.kind.as_str(), "uri_folder" | "mltable") && found.is_file() {
+        return Err(format!(
+            "Input '{name}' is a {}, but {} is a file",
+            input.kind, input.value
+        ));
+    }
+    Ok(found)
+}
+
+/// Copies the code that a step runs into its working directory.
+pub(super) fn fetch_code(state: &State, id: &str, folder: &Path) -> Result<(), String> {
+    let place = locate(state, id, "code").map_err(|what| format!("Code: {what}"))?;
+    download(state, &place, folder)
+        .map(|_| ())
+        .map_err(|what| format!("Code: {what}"))
+}
+
+/// Copies a blob, or the blobs of a folder with their relative paths. A file's path, or the folder itself, is what was fetched.
+fn download(state: &State, place: &Place, folder: &Path) -> Result<PathBuf, String> {
+    let there =
+        |what: &dyn std::fmt::Display| format!("{}/{}: {what}", place.container, place.path);
+    std::fs::create_dir_all(folder).map_err(|error| there(&error))?;
+    if !place.path.is_empty()
+        && !place.path.ends_with('/')
+        && let Ok(blob) = state.blobs.get(&place.container, &place.path)
+    {
+        let base = place.path.rsplit('/').next().unwrap_or("file");
+        let file = folder.join(base);
+        blob.content
+            .write_to(&file)
+            .map_err(|error| there(&error))?;
+        return Ok(file);
+    }
+    let prefix = match place.path.trim_end_matches('/') {
+        "" => String::new(),
+        path => format!("{path}/"),
+    };
+    let blobs = state.blobs.list(&place.container, &prefix);
+    let blobs = blobs.map_err(|_refused| there(&"the container does not exist"))?;
+    if blobs.is_empty() {
+        return Err(there(
+            &"The requested stream was not found. (ScriptExecution.StreamAccess.NotFound)",
+        ));
+    }
+    for (name, blob) in blobs {
+        let Some(relative) = name.get(prefix.len()..).filter(|rest| is_inside(rest)) else {
+            return Err(there(&"a blob's name leads out of its folder"));
+        };
+        let file = folder.join(relative);
+        if let Some(parent) = file.parent() {
+            std::fs::create_dir_all(parent).map_err(|error| there(&error))?;
+        }
+        blob.content
+            .write_to(&file)
+            .map_err(|error| there(&error))?;
+    }
+    Ok(folder.to_owned())
+}
+
+/// Whether a relative path stays where it is joined to.
+fn is_inside(path: &str) -> bool {
+    let mut parts = Path::new(path).components();
+    !path.is_empty() && parts.all(|part| matches!(part, Component::Normal(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_blob_name_cannot_lead_out_of_the_folder() {
+        assert!(is_inside("a/b.txt"));
+        for path in ["../a", "a/../../b", "/etc/passwd", ""] {
+            assert!(!is_inside(path), "{path}");
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! One file per resource; each answers the operations of its resource and nothing else.
+
+pub(crate) mod asset;
+mod code;
+pub(crate) mod component;
+pub(crate) mod compute;
+pub(crate) mod data;
+pub(crate) mod datastore;
+pub(crate) mod entra;
+mod environment;
+pub(crate) mod history;
+pub(crate) mod job;
+pub(crate) mod metadata;
+pub(crate) mod mlflow;
+pub(crate) mod model;
+pub(crate) mod oidc;
+pub(crate) mod run;
+mod submit;
+pub(crate) mod workspace;
