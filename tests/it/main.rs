@@ -1,3 +1,4 @@
 //! The one integration binary: each module is a suite.
 
 mod azure;
+mod data_plane;

@@ -1,4 +1,4 @@
 //! The Azure client against scripted servers on this machine.
 
 mod send;
-mod support;
+pub(crate) mod support;
