@@ -1,11 +1,15 @@
 //! A request to the service and its answer, as the rest of the program writes and reads them. Knows no tokens and sends nothing.
 
+use std::fmt;
+
 use reqwest::Method;
 use serde_json::Value;
 use url::Url;
 
-/// One request to the service.
-#[derive(Debug, Clone)]
+use super::pipeline::shown;
+
+/// One request to the service. Prints as its label: bodies and signed links may hold secrets.
+#[derive(Clone)]
 pub struct Call {
     pub method: Method,
     pub address: Address,
@@ -18,7 +22,7 @@ pub struct Call {
     pub action: bool,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum Address {
     /// Below the workspace: `jobs/x`. Empty for the workspace itself. Segments must be encoded already ([`segment`]).
     Workspace(String),
@@ -142,6 +146,32 @@ impl Call {
     }
 }
 
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Call({})", self.label())
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Workspace(path) => write!(f, "Workspace({path})"),
+            Self::Arm(path) => write!(f, "Arm({path})"),
+            Self::DataPlane(path) => write!(f, "DataPlane({path})"),
+            Self::Link(url) => write!(f, "Link({})", shown(url)),
+        }
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer")
+            .field("status", &self.status)
+            .field("request_id", &self.request_id)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The part of an ARM path that people recognise.
 fn below_workspace(path: &str) -> &str {
     let lower = path.to_ascii_lowercase();
@@ -159,8 +189,8 @@ fn below_workspace(path: &str) -> &str {
     }
 }
 
-/// An answer with a success status.
-#[derive(Debug, Clone)]
+/// An answer with a success status. Prints without its body and headers: keys and signed links come in them.
+#[derive(Clone)]
 pub struct Answer {
     pub status: u16,
     /// Lower-case names.
@@ -203,6 +233,20 @@ mod tests {
             "GET locations/l/mfeOperationsStatus/oe:1"
         );
         assert_eq!(shown("/other"), "GET /other");
+    }
+
+    #[test]
+    fn what_may_hold_a_secret_does_not_print() {
+        let link = Url::parse("https://x/y?sig=marked").unwrap();
+        let call = Call::link(link).body(Value::from("marked"));
+        let answer = Answer {
+            status: 200,
+            headers: vec![("location".to_owned(), "https://x?sig=marked".to_owned())],
+            body: Value::from("marked"),
+            request_id: None,
+        };
+        let shown = format!("{call:?} {:?} {answer:?}", call.address);
+        assert!(!shown.contains("marked"), "{shown}");
     }
 
     #[test]

@@ -137,6 +137,7 @@ impl Azure {
             policy: retry,
             clock,
             observer: Watcher(observer),
+            stand_in: place.stand_in.clone(),
         };
         let pipeline = pipeline(transport.clone(), retry.clone(), Arc::clone(&tokens));
         Ok(Self {
@@ -258,10 +259,17 @@ impl Azure {
             .inner
             .pipeline
             .send(&context, &mut request, Some(options));
-        match Box::pin(sent).await {
+        let outcome = match Box::pin(sent).await {
             Ok(response) => answer_of(response, label),
             Err(failed) => Err(no_answer(&failed, &request, label)),
+        };
+        match &outcome {
+            Ok(answer) => {
+                tracing::debug!(request = label, answer.status, answer.request_id);
+            }
+            Err(error) => tracing::debug!(request = label, %error, request_id = error.request_id()),
         }
+        outcome
     }
 
     /// The address to send to; a link of the service's only when it leads to a host that may have our token.
@@ -285,7 +293,7 @@ impl Azure {
             Address::DataPlane(path) => {
                 let host = self.data_plane().await?;
                 let id = workspace.to_string();
-                below(&host, &path.replace("{ws}", id.trim_start_matches('/')))?
+                below(&host, &path.replace("/{ws}", "{ws}").replace("{ws}", &id))?
             }
             Address::Link(link) => {
                 let link = self.lift(link);

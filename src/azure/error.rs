@@ -124,8 +124,14 @@ pub(crate) fn classify(said: ServiceError) -> ArmError {
     match said.status {
         401 => ArmError::SignIn(SignInError {
             message: format!(
-                "{}: the token was refused: {} ({})",
-                said.request, said.message, said.code
+                "{}: the token was refused: {} ({}{})",
+                said.request,
+                said.message,
+                said.code,
+                said.request_id
+                    .as_ref()
+                    .map(|id| format!(", request id {id}"))
+                    .unwrap_or_default()
             ),
             advice: super::advice::for_service(&said),
             network: false,

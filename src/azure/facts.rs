@@ -42,7 +42,7 @@ impl WorkspaceFacts {
             location: need("/location")?,
             workspace_id: text("/properties/workspaceId").unwrap_or_default(),
             tenant: text("/properties/tenantId").or_else(|| text("/identity/tenantId")),
-            discovery_url: need("/properties/discoveryUrl")?,
+            discovery_url: text("/properties/discoveryUrl").unwrap_or_default(),
             mlflow_tracking_uri: text("/properties/mlFlowTrackingUri"),
             storage_account: text("/properties/storageAccount"),
             provisioning_state: text("/properties/provisioningState"),

@@ -15,7 +15,7 @@ use super::clock::Clock;
 use super::cloud::{Audience, Cloud};
 use super::credential::{Token, Tokens};
 use super::retry::{self, Failure, Repeat, RetryPolicy};
-use super::transport::deepest;
+use super::transport::{StandIn, deepest};
 use super::{Notice, Watcher};
 
 /// How one request is to be signed and repeated; travels in the pipeline's context.
@@ -55,6 +55,17 @@ pub(crate) struct Retry {
     pub(crate) policy: RetryPolicy,
     pub(crate) clock: Clock,
     pub(crate) observer: Watcher,
+    /// Shown as the user wrote it, in plain http.
+    pub(crate) stand_in: Option<StandIn>,
+}
+
+impl Retry {
+    fn shown(&self, url: &Url) -> String {
+        match &self.stand_in {
+            Some(stand_in) if stand_in.owns(url) => shown(&stand_in.plain(url)),
+            Some(_) | None => shown(url),
+        }
+    }
 }
 
 #[async_trait]
@@ -93,7 +104,7 @@ impl Policy for Retry {
             let wait = self.policy.wait(attempt, asked);
             self.observer.notify(&Notice::Retrying {
                 method: request.method().as_str().to_owned(),
-                url: shown(request.url()),
+                url: self.shown(request.url()),
                 reason,
                 attempt,
                 wait,

@@ -79,7 +79,7 @@ pub(crate) fn may_repeat(repeat: Repeat, failure: Failure) -> bool {
 
 /// What kind of failure an error of the transport is; `None` when a repeat would fail the same way.
 pub(crate) fn failure_of(error: &azure_core::Error) -> Option<Failure> {
-    if super::transport::is_certificate_problem(error) {
+    if super::transport::is_lasting(error) {
         return None;
     }
     match error.kind() {

@@ -106,7 +106,8 @@ impl StandIn {
         lifted
     }
 
-    fn plain(&self, url: &Url) -> Url {
+    /// The http spelling that is sent.
+    pub(crate) fn plain(&self, url: &Url) -> Url {
         let mut plain = url.clone();
         if plain.set_scheme("http").is_ok() {
             let _kept = plain.set_port(Some(self.port));
@@ -331,21 +332,34 @@ impl Resolve for Rfc6761 {
     }
 }
 
-/// Whether a connection failed because of a certificate, which no repeat will mend.
-pub(crate) fn is_certificate_problem(error: &(dyn std::error::Error + 'static)) -> bool {
-    chain(error).any(|cause| {
+/// Whether a connection failed because of what the other side is, which no repeat will mend.
+pub(crate) fn is_lasting(error: &(dyn std::error::Error + 'static)) -> bool {
+    tls_error(error).is_some_and(|error| {
         matches!(
-            cause.downcast_ref::<rustls::Error>(),
-            Some(rustls::Error::InvalidCertificate(_))
-        ) || cause
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref)
-            .is_some_and(|inner| is_certificate_problem(inner))
+            error,
+            rustls::Error::InvalidCertificate(_)
+                | rustls::Error::InvalidMessage(_)
+                | rustls::Error::PeerIncompatible(_)
+        )
+    })
+}
+
+fn tls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    chain(error).find_map(|cause| {
+        cause.downcast_ref::<rustls::Error>().or_else(|| {
+            // An io::Error skips what it holds when it is asked for its source.
+            let inner = cause.downcast_ref::<std::io::Error>()?.get_ref()?;
+            tls_error(inner)
+        })
     })
 }
 
 /// What went wrong, in the words of the last cause that has any; never an address.
 pub(crate) fn deepest(error: &(dyn std::error::Error + 'static)) -> String {
+    if let Some(rustls::Error::InvalidMessage(_)) = tls_error(error) {
+        return "the server does not speak TLS (an emulator's address starts with http://)"
+            .to_owned();
+    }
     let mut text = String::new();
     for cause in chain(error) {
         let says = match cause.downcast_ref::<reqwest::Error>() {
@@ -421,6 +435,21 @@ mod tests {
         assert!(StandIn::of(&url("http://u:p@localhost:1")).is_err());
         assert!(StandIn::of(&url("ftp://localhost:1")).is_err());
         assert_eq!(StandIn::of(&url("https://localhost:1")), Ok(None));
+    }
+
+    #[test]
+    fn a_certificate_that_is_not_trusted_is_a_lasting_problem() {
+        let failed = |error: rustls::Error| {
+            let io = std::io::Error::new(std::io::ErrorKind::InvalidData, error);
+            azure_core::Error::new(ErrorKind::Connection, io)
+        };
+        let unknown = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        assert!(is_lasting(&failed(unknown)));
+        let reset = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        assert!(!is_lasting(&azure_core::Error::new(
+            ErrorKind::Connection,
+            reset
+        )));
     }
 
     #[test]

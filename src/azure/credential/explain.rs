@@ -115,10 +115,12 @@ pub(crate) fn explain(refusal: &Refusal, app: &App, claims: Option<&Claims>) -> 
     };
     let ours = row.map_or_else(
         || {
-            fill(&format!(
-                "Entra ID refused to sign application {{client}} in (HTTP {}).",
-                refusal.status
-            ))
+            let how = if refusal.is_passing() {
+                "could not sign application {client} in just now"
+            } else {
+                "refused to sign application {client} in"
+            };
+            fill(&format!("Entra ID {how} (HTTP {}).", refusal.status))
         },
         |row| fill(row.says),
     );

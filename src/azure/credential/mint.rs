@@ -12,7 +12,7 @@ use azure_core::http::{ClientOptions, RetryOptions, Transport};
 use azure_identity::{
     AzureCliCredential, AzureCliCredentialOptions, ClientAssertionCredential,
     ClientAssertionCredentialOptions, ClientSecretCredential, ClientSecretCredentialOptions,
-    ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId,
+    Executor, ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId,
 };
 use url::Url;
 
@@ -82,6 +82,8 @@ pub(crate) struct Minter {
     transport: Transport,
     /// For managed identities only: may talk to the machine's metadata address.
     machine: Transport,
+    /// Runs `az`.
+    programs: Arc<dyn Executor>,
     clock: Clock,
     observer: Watcher,
 }
@@ -98,6 +100,7 @@ impl Minter {
             way,
             transport,
             machine,
+            programs: azure_identity::new_executor(),
             clock,
             observer: Watcher(observer),
         }
@@ -247,6 +250,7 @@ impl Minter {
         };
         let credential = AzureCliCredential::new(Some(AzureCliCredentialOptions {
             tenant_id: tenant.map(str::to_owned),
+            executor: Some(Arc::clone(&self.programs)),
             ..AzureCliCredentialOptions::default()
         }))
         .map_err(|error| failed(&deepest(&error)))?;
@@ -346,5 +350,133 @@ impl From<AccessToken> for Token {
             value: Secret::new(token.token.secret().to_owned()),
             expires: SystemTime::from(token.expires_on),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+    use std::io;
+    use std::process::Output;
+
+    use async_trait::async_trait;
+    use azure_core::http::headers::Headers;
+    use azure_core::http::{AsyncRawResponse, HttpClient, Request, StatusCode};
+
+    use super::*;
+    use crate::azure::clock;
+
+    const SCOPE: &str = "https://management.azure.com/.default";
+
+    /// The machine's metadata service: silent, or granting.
+    #[derive(Debug)]
+    struct Metadata {
+        asked: Arc<Mutex<Vec<Url>>>,
+        silent: bool,
+    }
+
+    #[async_trait]
+    impl HttpClient for Metadata {
+        async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
+            self.asked.lock().unwrap().push(request.url().clone());
+            if self.silent {
+                return std::future::pending().await;
+            }
+            let body = r#"{"access_token":"machine-token","expires_on":"4102444800","token_type":"Bearer","resource":"r"}"#;
+            Ok(AsyncRawResponse::from_bytes(
+                StatusCode::Ok,
+                Headers::new(),
+                body,
+            ))
+        }
+    }
+
+    #[derive(Debug)]
+    struct NoCli;
+
+    #[async_trait]
+    impl Executor for NoCli {
+        async fn run(&self, _: &OsStr, _: &[&OsStr]) -> io::Result<Output> {
+            Err(io::Error::from(io::ErrorKind::NotFound))
+        }
+    }
+
+    fn minter(way: Way, silent: bool) -> (Minter, Arc<Mutex<Vec<Url>>>) {
+        let asked: Arc<Mutex<Vec<Url>>> = Arc::default();
+        let metadata = Transport::new(Arc::new(Metadata {
+            asked: Arc::clone(&asked),
+            silent,
+        }));
+        let minter = Minter {
+            programs: Arc::new(NoCli),
+            ..Minter::new(
+                way,
+                metadata.clone(),
+                metadata,
+                clock::system(),
+                Arc::new(|_| {}),
+            )
+        };
+        (minter, asked)
+    }
+
+    async fn mint(minter: &Minter) -> Result<Token, MintFailure> {
+        let cloud = Cloud::known("AzureCloud").unwrap();
+        minter.mint(&cloud, SCOPE).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_machine_without_an_identity_is_given_up_in_words() {
+        let way = Way::ManagedIdentity { client_id: None };
+        let (minter, _) = minter(way, true);
+        let failure = mint(&minter).await.unwrap_err();
+        assert!(failure.error.message.contains("within 20 s"), "{failure}");
+        assert!(
+            failure
+                .error
+                .advice
+                .unwrap()
+                .contains("Azure machines only")
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_user_assigned_identity_is_asked_for_by_its_client_id() {
+        let way = Way::ManagedIdentity {
+            client_id: Some("its-client".to_owned()),
+        };
+        let (minter, asked) = minter(way, false);
+        assert_eq!(mint(&minter).await.unwrap().value.expose(), "machine-token");
+        let asked = asked.lock().unwrap();
+        assert!(
+            asked[0].as_str().starts_with("http://169.254.169.254/"),
+            "{}",
+            asked[0]
+        );
+        assert!(
+            asked[0].as_str().contains("client_id=its-client"),
+            "{}",
+            asked[0]
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_missing_cli_leads_back_to_what_was_probably_meant() {
+        let way = Way::AzureCli {
+            tenant: None,
+            instead: Some(SignInError::refused(
+                "The permission is missing.",
+                "Add it.",
+            )),
+        };
+        let (minter, _) = minter(way, true);
+        let error = mint(&minter).await.unwrap_err().error;
+        assert!(
+            error
+                .message
+                .starts_with("The permission is missing. The Azure CLI"),
+            "{error}"
+        );
+        assert_eq!(error.advice.as_deref(), Some("Add it."));
     }
 }

@@ -100,6 +100,9 @@ impl Tokens {
         {
             return Ok(token.clone());
         }
+        self.observer.notify(&Notice::Debug(format!(
+            "a token for {scope} was refused; signing in again"
+        )));
         self.sign_in(cloud, scope, &slot, &mut last).await
     }
 

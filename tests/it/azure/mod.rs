@@ -1,4 +1,9 @@
 //! The Azure client against scripted servers on this machine.
 
+mod connection;
+mod places;
+mod poll;
+mod secrets;
 mod send;
+mod sign_in;
 pub(crate) mod support;

@@ -22,22 +22,22 @@ pub(crate) const SECRET: &str = "marked-client-secret";
 pub(crate) const WORKSPACE: &str =
     "/subscriptions/S/resourceGroups/G/providers/Microsoft.MachineLearningServices/workspaces/W";
 
-/// A clock that stands until somebody sleeps.
-#[derive(Debug)]
-pub(crate) struct StillClock {
-    start: SystemTime,
+/// The machine's clock, which jumps when somebody sleeps. Elapsed time only jumps.
+#[derive(Debug, Default)]
+pub(crate) struct Jumping {
     passed: Mutex<Duration>,
 }
 
-impl StillClock {
+impl Jumping {
     pub(crate) fn advance(&self, by: Duration) {
         *self.passed.lock().unwrap() += by;
     }
 }
 
-impl Time for StillClock {
+impl Time for Jumping {
     fn now(&self) -> SystemTime {
-        self.start + self.elapsed()
+        // azure_identity dates tokens by the machine's clock, so this one cannot stand still.
+        now() + self.elapsed()
     }
 
     fn elapsed(&self) -> Duration {
@@ -58,7 +58,7 @@ impl Time for StillClock {
 pub(crate) struct World {
     pub(crate) server: MockServer,
     pub(crate) azure: Azure,
-    pub(crate) clock: Arc<StillClock>,
+    pub(crate) clock: Arc<Jumping>,
     notices: Arc<Mutex<Vec<Notice>>>,
 }
 
@@ -81,10 +81,7 @@ impl World {
     }
 
     pub(crate) fn on(server: MockServer, settings: Settings) -> Self {
-        let clock = Arc::new(StillClock {
-            start: now(),
-            passed: Mutex::default(),
-        });
+        let clock = Arc::new(Jumping::default());
         let notices: Arc<Mutex<Vec<Notice>>> = Arc::default();
         let seen = Arc::clone(&notices);
         let observer: Observer = Arc::new(move |notice| seen.lock().unwrap().push(notice.clone()));
