@@ -5,6 +5,7 @@ mod digest;
 mod downloads;
 mod jobs;
 mod logs;
+mod oracle;
 mod standing;
 mod store;
 mod uploads;
