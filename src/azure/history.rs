@@ -133,23 +133,25 @@ pub async fn run_children(azure: &Azure, run: &str) -> Result<Vec<Run>, ArmError
     loop {
         let runs = page.body["value"].as_array().into_iter().flatten();
         found.extend(runs.map(Run::parse));
-        let Some(next) = next_page(&first, &page) else {
+        // A server that names the same page for ever must not keep us for ever.
+        let Some((_, next)) =
+            next_page(&first, &page).filter(|(name, _)| seen.insert(name.clone()))
+        else {
             return Ok(found);
         };
-        // A server that names the same page for ever must not keep us for ever.
-        if !seen.insert(format!("{next:?}")) {
-            return Ok(found);
-        }
         page = azure.send(next).await?;
     }
 }
 
-fn next_page(first: &Call, page: &Answer) -> Option<Call> {
+/// The next page's name and the call for it.
+fn next_page(first: &Call, page: &Answer) -> Option<(String, Call)> {
     if let Some(token) = text(&page.body["continuationToken"]) {
-        return Some(first.clone().query("$continuationToken", token));
+        let call = first.clone().query("$continuationToken", token.as_str());
+        return Some((token, call));
     }
     let link = text(&page.body["nextLink"])?;
-    Some(Call::link(url::Url::parse(&link).ok()?))
+    let call = Call::link(url::Url::parse(&link).ok()?);
+    Some((link, call))
 }
 
 /// A run's metadata in full, with its outputs.

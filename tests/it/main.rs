@@ -6,6 +6,7 @@
 )]
 
 mod azure;
+mod data_plane;
 mod examples;
 mod host;
 mod layering;

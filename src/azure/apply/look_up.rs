@@ -1,15 +1,18 @@
 //! The reads: what exists, which versions there are, what opens the datastores. Nothing here writes.
 
+use std::collections::HashSet;
+
 use futures::future::{join_all, try_join_all};
 use serde_json::Value;
 
 use super::compare::{self, Scope};
-use super::symbols::{Code, Standing};
+use super::symbols::{Code, Standing, StoreCells, needs_of};
+use super::write::needs_ml_token;
 use super::{ApplyError, Execution, Missing, compute};
 use crate::azure::blob::Container;
 use crate::azure::blob::datastore::{Datastore, Grant};
 use crate::azure::upload::{Found, Uploader};
-use crate::azure::{Address, Answer, ArmError, Call};
+use crate::azure::{Address, Answer, ArmError, Audience, Call};
 use crate::spec::plan::{Destination, Existing, Request, Target, Version};
 
 /// Versions of the lookups' own requests (service notes 3.3); everything else is read in the version in which it is written.
@@ -20,39 +23,68 @@ impl Execution {
     /// Everything that can be learned without writing, at the same time. What the plan takes for granted and is not there is
     /// reported in one go.
     pub async fn look_up(&self) -> Result<(), ApplyError> {
-        let latest = try_join_all(
+        let named = async { Ok(self.named_resources().await) };
+        let requests = try_join_all(self.own_requests().map(|index| self.standing(index)));
+        let uploads = async {
+            let scouts = self
+                .own_uploads()
+                .map(async |index| (index, self.scout(index).await));
+            Ok(join_all(scouts).await)
+        };
+        let facts = async {
+            if self.needs_location() {
+                self.azure.workspace_facts().await?;
+            }
+            Ok::<_, ApplyError>(())
+        };
+        let signed_in = async {
+            // A job's second token is fetched beside the first, not after everything that goes before the job.
+            if self.plan.requests.iter().any(needs_ml_token) {
+                self.azure.token(Audience::MachineLearning).await?;
+            }
+            Ok(())
+        };
+        // What is missing is said before anything that merely follows from it.
+        let (named, _, uploads, (), ()) = Box::pin(futures::future::try_join5(
+            named, requests, uploads, facts, signed_in,
+        ))
+        .await?;
+        named?;
+        // An upload that nothing needs any more may be in a store that cannot be opened.
+        let needed: HashSet<usize> = self
+            .own_requests()
+            .filter(|index| {
+                let standing = self.symbols.requests[*index].standing.get();
+                !matches!(standing, Some(Standing::Unchanged { .. }))
+            })
+            .flat_map(|index| needs_of(&self.plan.requests[index]))
+            .filter_map(|upload| self.symbols.same_upload.get(upload).copied())
+            .collect();
+        uploads
+            .into_iter()
+            .filter(|(index, _)| needed.contains(index))
+            .try_for_each(|(_, scouted)| scouted)
+    }
+
+    /// The resources that the plan names and does not make; all that are missing in one error.
+    async fn named_resources(&self) -> Result<(), ApplyError> {
+        let latest = join_all(
             self.symbols
                 .latest
                 .keys()
                 .map(|(collection, name)| self.latest(collection, name)),
         );
-        let requests = try_join_all(self.own_requests().map(|index| self.standing(index)));
-        let uploads = join_all(self.own_uploads().map(|index| self.scout(index)));
-        let facts = async {
-            if self.needs_location() {
-                self.azure.workspace_facts().await?;
+        let (expected, latest) = futures::join!(self.expectations(), latest);
+        let mut missing = Vec::new();
+        let results = std::iter::once(expected).chain(latest.into_iter().map(|id| id.map(drop)));
+        for result in results {
+            match result {
+                Ok(()) => {}
+                Err(ApplyError::Missing(more)) => missing.extend(more),
+                Err(error) => return Err(error),
             }
-            Ok(())
-        };
-        let (_, _, _, uploads, ()) = Box::pin(futures::future::try_join5(
-            self.expectations(),
-            latest,
-            requests,
-            async { Ok(uploads.await) },
-            facts,
-        ))
-        .await?;
-        let unchanged = self.plan.requests.len().checked_sub(1).is_some_and(|last| {
-            matches!(
-                self.symbols.requests[last].standing.get(),
-                Some(Standing::Unchanged { .. })
-            )
-        });
-        if unchanged {
-            // Nothing will be uploaded: that a store could not be opened does not matter.
-            return Ok(());
         }
-        uploads.into_iter().collect()
+        none_of(missing)
     }
 
     /// Indices of requests that are not a repetition of an earlier one.
@@ -75,12 +107,7 @@ impl Execution {
             }))
         }))
         .await?;
-        let missing: Vec<Missing> = asked.into_iter().flatten().collect();
-        if missing.is_empty() {
-            Ok(())
-        } else {
-            Err(ApplyError::Missing(missing))
-        }
+        none_of(asked.into_iter().flatten().collect())
     }
 
     async fn compute_exists(&self, name: &str) -> Result<bool, ApplyError> {
@@ -175,7 +202,7 @@ impl Execution {
         Ok(cells.datastore.get_or_try_init(ask).await?)
     }
 
-    fn store(&self, name: &str) -> Result<&super::symbols::StoreCells, ApplyError> {
+    fn store(&self, name: &str) -> Result<&StoreCells, ApplyError> {
         self.symbols
             .stores
             .get(name)
@@ -375,6 +402,14 @@ fn get(path: &str, api_version: &str) -> Call {
 /// The path of an asset's container.
 pub(super) fn container(collection: &str, name: &str) -> String {
     format!("{collection}/{}", Address::segment(name))
+}
+
+fn none_of(missing: Vec<Missing>) -> Result<(), ApplyError> {
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(ApplyError::Missing(missing))
+    }
 }
 
 enum Compared {

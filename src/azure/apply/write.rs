@@ -370,7 +370,7 @@ fn own_name(target: &Target, chosen: Option<&str>) -> String {
 }
 
 /// Pipelines, and jobs that run as the user, are checked with a token for Azure ML itself (service notes 12.1).
-fn needs_ml_token(request: &Request) -> bool {
+pub(super) fn needs_ml_token(request: &Request) -> bool {
     let is = |pointer: &str, word: &str| {
         request
             .body

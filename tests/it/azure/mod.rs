@@ -6,4 +6,4 @@ mod poll;
 mod secrets;
 mod send;
 mod sign_in;
-mod support;
+pub(crate) mod support;
