@@ -13,6 +13,7 @@ use regex::Regex;
 use self::lines::Lines;
 use self::ranged::{Chunk, get_range};
 use super::blob::sas;
+use super::error::ServiceError;
 use super::history::{RunDetails, run_details};
 use super::{ArmError, Azure, Notice};
 use crate::secret::Secret;
@@ -74,14 +75,14 @@ impl LogTail {
     }
 
     /// What is new in the files that the details name, file by file. An empty answer means that there is nothing more now; a
-    /// long log comes in several answers.
+    /// long log comes in several answers. An error loses no line: the next call goes on where this one was.
     pub async fn read(&mut self, details: &RunDetails) -> Result<Vec<LogLine>, ArmError> {
         let offered: Vec<&String> = details.log_files.keys().collect();
         for name in chosen(&offered, self.kind) {
             if !self.files.contains_key(&name)
                 && let Some(address) = details.log_files.get(&name)
             {
-                self.announce(address);
+                announce(&self.azure, address);
                 let tailed = Tailed {
                     address: address.clone(),
                     seen: 0,
@@ -90,25 +91,29 @@ impl LogTail {
                 self.files.insert(name, tailed);
             }
         }
-        let mut out = Vec::new();
-        let refused = self.read_all(&mut out).await?;
-        if !refused.is_empty() {
-            let fresh = run_details(&self.azure, &self.run).await?;
-            let mut renewed = false;
-            for name in refused {
-                if let Some(address) = fresh.log_files.get(&name) {
-                    self.announce(address);
-                    if let Some(tailed) = self.files.get_mut(&name) {
-                        tailed.address = address.clone();
-                        renewed = true;
-                    }
-                }
-            }
-            if renewed && out.is_empty() {
-                self.read_all(&mut out).await?;
+        let first = self.read_all().await;
+        if !first.lines.is_empty() || (first.error.is_none() && first.refused.is_empty()) {
+            // Whatever went wrong beside the lines will go wrong again, and be said then: lines must not be lost for it.
+            return Ok(first.lines);
+        }
+        if let Some(error) = first.error {
+            return Err(error);
+        }
+        let fresh = run_details(&self.azure, &self.run).await?;
+        for name in &first.refused {
+            if let (Some(address), Some(tailed)) =
+                (fresh.log_files.get(name), self.files.get_mut(name))
+            {
+                tailed.address = address.clone();
+                announce(&self.azure, address);
             }
         }
-        Ok(out)
+        let second = self.read_all().await;
+        match (second.error, second.refused.first()) {
+            (Some(error), _) if second.lines.is_empty() => Err(error),
+            (None, Some(name)) if second.lines.is_empty() => Err(refusal(name)),
+            _ => Ok(second.lines),
+        }
     }
 
     /// The run is over: unfinished last lines are lines.
@@ -122,42 +127,64 @@ impl LogTail {
         found
     }
 
-    /// One reading of every file; names those whose address was refused.
-    async fn read_all(&mut self, out: &mut Vec<LogLine>) -> Result<Vec<String>, ArmError> {
+    /// One reading of every file.
+    async fn read_all(&mut self) -> Reading {
         let names: Vec<String> = self.files.keys().cloned().collect();
-        let mut refused = Vec::new();
+        let mut reading = Reading::default();
         for group in names.chunks(FILES) {
-            let readings = join_all(group.iter().map(async |name| {
+            let chunks = join_all(group.iter().map(async |name| {
                 let tailed = self.files.get(name)?;
                 let chunk = get_range(&self.azure, &tailed.address, tailed.seen, READING).await;
                 Some((name.clone(), chunk))
             }))
             .await;
-            for (name, chunk) in readings.into_iter().flatten() {
+            for (name, chunk) in chunks.into_iter().flatten() {
                 let Some(tailed) = self.files.get_mut(&name) else {
                     continue;
                 };
-                match chunk? {
-                    Chunk::New(bytes) => {
+                match chunk {
+                    Ok(Chunk::New(bytes)) => {
                         tailed.seen += bytes.len() as u64;
                         let mut lines = Vec::new();
                         tailed.lines.push(&bytes, &mut lines);
-                        out.extend(labelled(&name, lines));
+                        reading.lines.extend(labelled(&name, lines));
                     }
-                    Chunk::Nothing => {}
-                    Chunk::Refused => refused.push(name),
+                    Ok(Chunk::Nothing) => {}
+                    Ok(Chunk::Refused) => reading.refused.push(name),
+                    Err(error) => reading.error = Some(error),
                 }
             }
         }
-        Ok(refused)
+        reading
     }
+}
 
-    fn announce(&self, address: &Secret) {
-        (self.azure.observer())(&Notice::Minted(address.clone()));
-        if let Some((_, query)) = address.expose().split_once('?') {
-            for secret in sas::secrets_of(query) {
-                (self.azure.observer())(&Notice::Minted(secret));
-            }
+/// What one look at all files gave.
+#[derive(Debug, Default)]
+struct Reading {
+    lines: Vec<LogLine>,
+    /// Files whose address does not hold any more.
+    refused: Vec<String>,
+    error: Option<ArmError>,
+}
+
+fn refusal(name: &str) -> ArmError {
+    ArmError::Denied(Box::new(ServiceError {
+        status: 403,
+        code: "AuthenticationFailed".into(),
+        message: "storage refuses an address that was signed just now; a firewall or a private network may keep this machine out"
+            .into(),
+        request: format!("GET log {name}"),
+        ..ServiceError::default()
+    }))
+}
+
+/// Every address in use is masked once.
+fn announce(azure: &Azure, address: &Secret) {
+    (azure.observer())(&Notice::Minted(address.clone()));
+    if let Some((_, query)) = address.expose().split_once('?') {
+        for secret in sas::secrets_of(query) {
+            (azure.observer())(&Notice::Minted(secret));
         }
     }
 }

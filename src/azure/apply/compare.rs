@@ -35,50 +35,113 @@ const ANNOTATIONS: &[&str] = &["description", "tags"];
 /// Noise that a client writes and the service drops.
 const DROPPED: &[&str] = &["_source", "$schema"];
 
-/// Whether writing `sent` would change nothing of `there`. Both are whole bodies.
-pub(super) fn same(sent: &Value, there: &Value, scope: Scope) -> bool {
-    let (Some(sent), Some(there)) = (sent.as_object(), there.as_object()) else {
-        return false;
-    };
-    let properties = match (sent.get("properties"), there.get("properties")) {
-        (Some(Value::Object(sent)), Some(Value::Object(there))) => {
-            same_properties(sent, there, scope)
-        }
-        (sent, _) => sent.is_none_or(is_empty),
-    };
-    properties
-        && sent
-            .iter()
-            .filter(|(key, _)| *key != "properties")
-            .all(|(key, value)| covers(key, value, find(there, key)))
+/// Reads YAML as data; `None` for text that is none. This part knows no YAML: the caller has the one reader of the program.
+pub type YamlReader = fn(&str) -> Option<Value>;
+
+/// How two bodies are compared.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Comparison {
+    pub(super) scope: Scope,
+    pub(super) read_yaml: YamlReader,
 }
 
-fn same_properties(sent: &Map<String, Value>, there: &Map<String, Value>, scope: Scope) -> bool {
-    let said = sent
-        .iter()
-        .filter(|(key, _)| !DROPPED.contains(&key.as_str()))
-        .all(|(key, value)| {
-            let found = find(there, key);
-            match key.as_str() {
-                "tags" if scope == Scope::InPlace => equal_maps(value, found),
-                // What the service decides by itself: `isAnonymous` comes back false even when true was sent (6.1).
-                "isAnonymous" => true,
-                key if is_empty(value) && says_nothing(key, scope) => true,
-                _ => covers(key, value, found),
+impl Comparison {
+    /// Whether writing `sent` would change nothing of `there`. Both are whole bodies.
+    pub(super) fn same(self, sent: &Value, there: &Value) -> bool {
+        let (Some(sent), Some(there)) = (sent.as_object(), there.as_object()) else {
+            return false;
+        };
+        let properties = match (sent.get("properties"), there.get("properties")) {
+            (Some(Value::Object(sent)), Some(Value::Object(there))) => {
+                self.same_properties(sent, there)
             }
-        });
-    // A definition that the file no longer has (a conda file, a build context) is a difference, too.
-    let only_ours = there.iter().all(|(key, value)| {
-        is_empty(value)
-            || find(sent, key).is_some_and(|ours| !is_empty(ours))
-            || says_nothing(key, scope)
-    });
-    said && only_ours
-}
+            (sent, _) => sent.is_none_or(is_empty),
+        };
+        properties
+            && sent
+                .iter()
+                .filter(|(key, _)| *key != "properties")
+                .all(|(key, value)| self.covers(key, value, find(there, key)))
+    }
 
-/// Whether a field that only the service has is no difference.
-fn says_nothing(key: &str, scope: Scope) -> bool {
-    ADDED.contains(&key) || (ANNOTATIONS.contains(&key) && scope == Scope::NewVersion)
+    fn same_properties(self, sent: &Map<String, Value>, there: &Map<String, Value>) -> bool {
+        let said = sent
+            .iter()
+            .filter(|(key, _)| !DROPPED.contains(&key.as_str()))
+            .all(|(key, value)| {
+                let found = find(there, key);
+                match key.as_str() {
+                    "tags" if self.scope == Scope::InPlace => equal_maps(value, found),
+                    // What the service decides by itself: `isAnonymous` comes back false even when true was sent (6.1).
+                    "isAnonymous" => true,
+                    key if is_empty(value) && self.says_nothing(key) => true,
+                    _ => self.covers(key, value, found),
+                }
+            });
+        // A definition that the file no longer has (a conda file, a build context) is a difference, too.
+        let only_ours = there.iter().all(|(key, value)| {
+            is_empty(value)
+                || find(sent, key).is_some_and(|ours| !is_empty(ours))
+                || self.says_nothing(key)
+        });
+        said && only_ours
+    }
+
+    /// Whether a field that only the service has is no difference.
+    fn says_nothing(self, key: &str) -> bool {
+        ADDED.contains(&key) || (ANNOTATIONS.contains(&key) && self.scope == Scope::NewVersion)
+    }
+
+    /// Whether everything that `sent` says is so in `there`.
+    fn covers(self, key: &str, sent: &Value, there: Option<&Value>) -> bool {
+        let there = there.unwrap_or(&Value::Null);
+        match (sent, there) {
+            (Value::Object(sent), Value::Object(there)) => sent
+                .iter()
+                .filter(|(key, _)| !DROPPED.contains(&key.as_str()))
+                .all(|(key, value)| self.covers(key, value, find(there, key))),
+            (Value::Array(sent), Value::Array(there)) => {
+                sent.len() == there.len()
+                    && sent
+                        .iter()
+                        .zip(there)
+                        .all(|(sent, there)| self.covers(key, sent, Some(there)))
+            }
+            (sent, there) if is_empty(sent) || *sent == Value::Bool(false) => {
+                is_empty(there)
+                    || scalar(there).is_some_and(|text| text.eq_ignore_ascii_case("false"))
+            }
+            (sent, there) => match (scalar(sent), scalar(there)) {
+                (Some(sent), Some(there)) => self.same_text(key, &sent, &there),
+                _ => false,
+            },
+        }
+    }
+
+    fn same_text(self, key: &str, sent: &str, there: &str) -> bool {
+        if sent == there {
+            return true;
+        }
+        match key {
+            // Goes in as YAML and comes back as JSON (service notes 8).
+            "condaFile" => match (self.document(sent), self.document(there)) {
+                (Some(sent), Some(there)) => sent == there,
+                _ => false,
+            },
+            "location" | "goal" | "vmSize" | "vmPriority" | "modelType" | "dataType"
+            | "computeType" | "osType" => sent.eq_ignore_ascii_case(there),
+            _ => match (address(sent), address(there)) {
+                (Some(sent), Some(there)) => sent == there,
+                _ => seconds(sent).is_some_and(|sent| seconds(there) == Some(sent)),
+            },
+        }
+    }
+
+    fn document(self, text: &str) -> Option<Value> {
+        serde_json::from_str(text)
+            .ok()
+            .or_else(|| (self.read_yaml)(text))
+    }
 }
 
 /// Names of fields come back in other cases (`aadToken`, `AADToken`).
@@ -88,31 +151,6 @@ fn find<'a>(map: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
             .find(|(other, _)| other.eq_ignore_ascii_case(key))
             .map(|(_, value)| value)
     })
-}
-
-/// Whether everything that `sent` says is so in `there`.
-fn covers(key: &str, sent: &Value, there: Option<&Value>) -> bool {
-    let there = there.unwrap_or(&Value::Null);
-    match (sent, there) {
-        (Value::Object(sent), Value::Object(there)) => sent
-            .iter()
-            .filter(|(key, _)| !DROPPED.contains(&key.as_str()))
-            .all(|(key, value)| covers(key, value, find(there, key))),
-        (Value::Array(sent), Value::Array(there)) => {
-            sent.len() == there.len()
-                && sent
-                    .iter()
-                    .zip(there)
-                    .all(|(sent, there)| covers(key, sent, Some(there)))
-        }
-        (sent, there) if is_empty(sent) || *sent == Value::Bool(false) => {
-            is_empty(there) || scalar(there).is_some_and(|text| text.eq_ignore_ascii_case("false"))
-        }
-        (sent, there) => match (scalar(sent), scalar(there)) {
-            (Some(sent), Some(there)) => same_text(key, &sent, &there),
-            _ => false,
-        },
-    }
 }
 
 fn equal_maps(sent: &Value, there: Option<&Value>) -> bool {
@@ -145,29 +183,6 @@ fn scalar(value: &Value) -> Option<String> {
         Value::Bool(false) => Some("False".into()),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
-}
-
-fn same_text(key: &str, sent: &str, there: &str) -> bool {
-    if sent == there {
-        return true;
-    }
-    match key {
-        // Goes in as YAML and comes back as JSON (service notes 8).
-        "condaFile" => match (document(sent), document(there)) {
-            (Some(sent), Some(there)) => sent == there,
-            _ => false,
-        },
-        "location" | "goal" | "vmSize" | "vmPriority" | "modelType" | "dataType"
-        | "computeType" | "osType" => sent.eq_ignore_ascii_case(there),
-        _ => match (address(sent), address(there)) {
-            (Some(sent), Some(there)) => sent == there,
-            _ => seconds(sent).is_some_and(|sent| seconds(there) == Some(sent)),
-        },
-    }
-}
-
-fn document(text: &str) -> Option<Value> {
-    serde_json::from_str(text).ok()
 }
 
 /// One spelling of an id or URI. The short form of a datastore URI comes back long, ids in other cases, folders with a trailing
@@ -234,10 +249,16 @@ mod tests {
 
     use super::*;
 
+    /// Enough YAML for a test.
+    fn read_yaml(text: &str) -> Option<Value> {
+        (text == "name: x\n").then(|| json!({"name": "x"}))
+    }
+
     fn check(sent: &Value, there: &Value, scope: Scope, expected: bool) {
         let (sent, there) = (json!({"properties": sent}), json!({"properties": there}));
+        let comparison = Comparison { scope, read_yaml };
         assert_eq!(
-            same(&sent, &there, scope),
+            comparison.same(&sent, &there),
             expected,
             "{sent} against {there}"
         );
@@ -283,6 +304,20 @@ mod tests {
                 expected,
             );
         }
+    }
+
+    #[test]
+    fn a_conda_file_comes_back_as_json() {
+        let sent = json!({"condaFile": "name: x\n"});
+        let there = |text: &str| json!({"condaFile": text});
+        check(
+            &sent,
+            &there("{\n  \"name\": \"x\"\n}"),
+            Scope::InPlace,
+            true,
+        );
+        check(&sent, &there("{\"name\": \"y\"}"), Scope::InPlace, false);
+        check(&sent, &there("name: x # odd"), Scope::InPlace, false);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::ApplyError;
-use super::compare::{self, Scope};
+use super::compare::Comparison;
 
 /// Facts of a cluster that are decided when it is made, with the words for them.
 const FIXED: &[(&str, &str)] = &[
@@ -13,7 +13,12 @@ const FIXED: &[(&str, &str)] = &[
 ];
 
 /// Whether the compute that is there already is what would be written; an error when it can never become that.
-pub(super) fn same(name: &str, sent: &Value, there: &Value) -> Result<bool, ApplyError> {
+pub(super) fn same(
+    comparison: Comparison,
+    name: &str,
+    sent: &Value,
+    there: &Value,
+) -> Result<bool, ApplyError> {
     for (pointer, word) in FIXED {
         let text = |body: &Value| {
             body.pointer(pointer)
@@ -33,11 +38,7 @@ pub(super) fn same(name: &str, sent: &Value, there: &Value) -> Result<bool, Appl
             });
         }
     }
-    Ok(compare::same(
-        &known_part(sent, there),
-        &only(there, sent),
-        Scope::InPlace,
-    ))
+    Ok(comparison.same(&known_part(sent, there), &only(there, sent)))
 }
 
 /// What is asked for, without the fields that the answer does not mention at all: a compute's answer leaves out what it took as
@@ -79,7 +80,16 @@ fn only(there: &Value, sent: &Value) -> Value {
 mod tests {
     use serde_json::json;
 
+    use super::super::compare::Scope;
     use super::*;
+
+    fn same(name: &str, sent: &Value, there: &Value) -> Result<bool, ApplyError> {
+        let comparison = Comparison {
+            scope: Scope::InPlace,
+            read_yaml: |_| None,
+        };
+        super::same(comparison, name, sent, there)
+    }
 
     fn sent() -> Value {
         json!({"location": "eastus", "properties": {"computeType": "AmlCompute", "disableLocalAuth": true, "properties": {

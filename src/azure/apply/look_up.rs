@@ -5,15 +5,14 @@ use std::collections::HashSet;
 use futures::future::{join_all, try_join_all};
 use serde_json::Value;
 
-use super::compare::{self, Scope};
 use super::symbols::{Code, Standing, StoreCells, needs_of};
 use super::write::needs_ml_token;
-use super::{ApplyError, Execution, Missing, compute};
+use super::{ApplyError, Execution, Missing};
 use crate::azure::blob::Container;
 use crate::azure::blob::datastore::{Datastore, Grant};
 use crate::azure::upload::{Found, Uploader};
 use crate::azure::{Address, Answer, ArmError, Audience, Call};
-use crate::spec::plan::{Destination, Existing, Request, Target, Version};
+use crate::spec::plan::{Destination, Existing, Reference};
 
 /// Versions of the lookups' own requests (service notes 3.3); everything else is read in the version in which it is written.
 const CODES: &str = "2023-04-01";
@@ -122,7 +121,7 @@ impl Execution {
     }
 
     /// An answer, or `None` when there is no such thing.
-    async fn if_there(&self, call: Call) -> Result<Option<Answer>, ArmError> {
+    pub(super) async fn if_there(&self, call: Call) -> Result<Option<Answer>, ArmError> {
         match self.azure.send(call).await {
             Ok(answer) => Ok(Some(answer)),
             // A missing resource group or workspace is not a missing asset.
@@ -235,167 +234,12 @@ impl Execution {
         cell.get_or_try_init(ask).await.copied()
     }
 
-    /// How things stand with a request's target.
-    pub(super) async fn standing(&self, index: usize) -> Result<&Standing, ApplyError> {
-        let index = self.symbols.same_request[index];
-        let request = &self.plan.requests[index];
-        let ask = || async {
-            match &request.target {
-                Target::Anonymous { .. } => Ok(Standing::Write {
-                    version: None,
-                    exists: false,
-                    otherwise: None,
-                }),
-                Target::Named { collection, name } => match name {
-                    // A job is not looked at: whether its name is taken is for the one who chose it.
-                    Some(name) if *collection != "jobs" => {
-                        self.named(index, request, collection, name).await
-                    }
-                    Some(_) | None => Ok(Standing::Write {
-                        version: None,
-                        exists: false,
-                        otherwise: None,
-                    }),
-                },
-                Target::Versioned {
-                    collection,
-                    name,
-                    version: Version::Fixed(version),
-                } => {
-                    self.fixed(index, &container(collection, name), version)
-                        .await
-                }
-                Target::Versioned {
-                    collection,
-                    name,
-                    version,
-                } => {
-                    self.floating(index, &container(collection, name), version)
-                        .await
-                }
-            }
-        };
-        let cell = &self.symbols.requests[index].standing;
-        Box::pin(cell.get_or_try_init(ask)).await
-    }
-
-    async fn named(
-        &self,
-        index: usize,
-        request: &Request,
-        collection: &str,
-        name: &str,
-    ) -> Result<Standing, ApplyError> {
-        let path = format!("{collection}/{}", Address::segment(name));
-        let (there, sent) = futures::try_join!(
-            async { Ok(self.if_there(get(&path, request.api_version)).await?) },
-            self.known_body(index, None)
-        )?;
-        let Some(there) = there else {
-            return Ok(write_new(None));
-        };
-        let same = match &sent {
-            Some(sent) if collection == "computes" => compute::same(name, sent, &there.body)?,
-            Some(sent) => compare::same(sent, &there.body, Scope::InPlace),
-            None => false,
-        };
-        Ok(if same {
-            unchanged(there.body, None, &path)
-        } else {
-            Standing::Write {
-                version: None,
-                exists: true,
-                otherwise: None,
-            }
-        })
-    }
-
-    async fn fixed(&self, index: usize, path: &str, version: &str) -> Result<Standing, ApplyError> {
-        match self.compared(index, path, version, Scope::InPlace).await? {
-            Compared::Absent => Ok(write_new(Some(version.to_owned()))),
-            Compared::Same(standing) => Ok(standing),
-            Compared::Different => Ok(Standing::Write {
-                version: Some(version.to_owned()),
-                exists: true,
-                otherwise: None,
-            }),
-        }
-    }
-
-    async fn floating(
-        &self,
-        index: usize,
-        path: &str,
-        version: &Version,
-    ) -> Result<Standing, ApplyError> {
-        let (latest, next) = self.versions_of(index, path).await?;
-        let Some(latest) = latest else {
-            return Ok(write_new(Some(next)));
-        };
-        let scope = match version {
-            Version::LatestOrNext => Scope::InPlace,
-            Version::Next | Version::Fixed(_) => Scope::NewVersion,
-        };
-        match (self.compared(index, path, &latest, scope).await?, scope) {
-            (Compared::Same(standing), _) => Ok(standing),
-            (Compared::Different, Scope::InPlace) => Ok(Standing::Write {
-                version: Some(latest),
-                exists: true,
-                otherwise: Some(next),
-            }),
-            (Compared::Absent, _) | (Compared::Different, Scope::NewVersion) => {
-                Ok(write_new(Some(next)))
-            }
-        }
-    }
-
-    /// The container's latest version, if it has one, and the next free one.
-    pub(super) async fn versions_of(
-        &self,
-        index: usize,
-        path: &str,
-    ) -> Result<(Option<String>, String), ApplyError> {
-        let call = get(path, self.plan.requests[index].api_version);
-        let Some(container) = self.if_there(call).await? else {
-            return Ok((None, "1".into()));
-        };
-        let properties = &container.body["properties"];
-        let next = text(&properties["nextVersion"]).unwrap_or_else(|| "1".into());
-        Ok((text(&properties["latestVersion"]), next))
-    }
-
-    async fn compared(
-        &self,
-        index: usize,
-        path: &str,
-        version: &str,
-        scope: Scope,
-    ) -> Result<Compared, ApplyError> {
-        let path = format!("{path}/versions/{}", Address::segment(version));
-        let call = get(&path, self.plan.requests[index].api_version);
-        let (there, sent) = futures::try_join!(
-            async { Ok(self.if_there(call).await?) },
-            self.known_body(index, Some(version))
-        )?;
-        let Some(there) = there else {
-            return Ok(Compared::Absent);
-        };
-        let same = sent.is_some_and(|sent| compare::same(&sent, &there.body, scope));
-        Ok(if same {
-            let id = format!("{}/{path}", self.azure.workspace());
-            Compared::Same(unchanged(there.body, Some(version.to_owned()), &id))
-        } else {
-            Compared::Different
-        })
-    }
-
     fn needs_location(&self) -> bool {
-        use crate::spec::plan::Reference;
         super::symbols::references(&self.plan).any(|one| *one == Reference::Location)
     }
 }
 
-fn get(path: &str, api_version: &str) -> Call {
+pub(super) fn get(path: &str, api_version: &str) -> Call {
     Call::get(Address::Workspace(path.to_owned()), api_version)
 }
 
@@ -412,33 +256,11 @@ fn none_of(missing: Vec<Missing>) -> Result<(), ApplyError> {
     }
 }
 
-enum Compared {
-    Absent,
-    Same(Standing),
-    Different,
-}
-
 fn own(same: &[usize]) -> impl Iterator<Item = usize> {
     same.iter()
         .enumerate()
         .filter(|(index, first)| index == *first)
         .map(|(index, _)| index)
-}
-
-fn write_new(version: Option<String>) -> Standing {
-    Standing::Write {
-        version,
-        exists: false,
-        otherwise: None,
-    }
-}
-
-fn unchanged(body: Value, version: Option<String>, path: &str) -> Standing {
-    Standing::Unchanged {
-        id: text(&body["id"]).unwrap_or_else(|| path.to_owned()),
-        version,
-        body,
-    }
 }
 
 fn wrong_coordinates(code: &str) -> bool {

@@ -8,6 +8,7 @@ mod digest;
 mod look_up;
 mod preview;
 mod resolve;
+mod standing;
 mod symbols;
 mod write;
 
@@ -15,6 +16,7 @@ use std::fmt;
 
 use serde_json::Value;
 
+pub use self::compare::YamlReader;
 pub use self::preview::{Preview, PreviewRequest, PreviewUpload};
 use self::symbols::Symbols;
 use super::upload::Uploader;
@@ -106,6 +108,7 @@ pub struct AppliedAsset {
 pub struct Execution {
     azure: Azure,
     plan: Plan,
+    read_yaml: YamlReader,
     uploader: Uploader,
     symbols: Symbols,
 }
@@ -119,13 +122,14 @@ impl fmt::Debug for Execution {
 }
 
 impl Execution {
-    /// No network.
-    pub fn new(azure: Azure, plan: Plan) -> Self {
+    /// No network. `read_yaml` is how a conda file is compared with what the service made of it.
+    pub fn new(azure: Azure, plan: Plan, read_yaml: YamlReader) -> Self {
         let symbols = Symbols::of(&plan);
         let uploader = Uploader::new(azure.observer().clone());
         Self {
             azure,
             plan,
+            read_yaml,
             uploader,
             symbols,
         }

@@ -16,7 +16,8 @@ use time::OffsetDateTime;
 use url::Url;
 
 use self::datastore::{Datastore, Grant};
-use super::error::{ServiceError, SignInError};
+use super::error::{ServiceError, SignInError, scrub};
+use super::transport::{chain, deepest};
 use super::{ArmError, Azure, Notice};
 use crate::secret::Secret;
 
@@ -173,23 +174,28 @@ fn parse(azure: &Azure, address: &str) -> Result<Url, ArmError> {
     Ok(azure.lift(&url))
 }
 
+fn sign_in_error<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a SignInError> {
+    if let Some(ArmError::SignIn(refused)) = cause.downcast_ref::<ArmError>() {
+        return Some(refused);
+    }
+    cause.downcast_ref::<SignInError>()
+}
+
 /// Storage's refusal in the terms of every other refusal.
 pub(crate) fn to_arm(error: azure_core::Error, request: String) -> ArmError {
     let Some(status) = error.http_status().map(u16::from) else {
-        if let Some(refused) = error.downcast_ref::<SignInError>() {
+        if let Some(refused) = chain(&error).find_map(sign_in_error) {
             return ArmError::SignIn(refused.clone());
         }
+        let reason = scrub(&deepest(&error));
         if matches!(error.kind(), ErrorKind::Credential) {
             return ArmError::SignIn(SignInError {
-                message: format!("No token for storage: {error}"),
+                message: format!("No token for storage: {reason}"),
                 advice: None,
                 network: false,
             });
         }
-        return ArmError::Transport {
-            request,
-            reason: error.to_string(),
-        };
+        return ArmError::Transport { request, reason };
     };
     let mut said = ServiceError {
         status,
@@ -212,9 +218,9 @@ pub(crate) fn to_arm(error: azure_core::Error, request: String) -> ArmError {
             said.request_id = storage.request_id;
             // The first line: the others repeat the request id and the time.
             let text = storage.message.unwrap_or_default();
-            said.message = text.lines().next().unwrap_or_default().to_owned();
+            said.message = scrub(text.lines().next().unwrap_or_default());
         }
-        Err(_) => said.message = plain,
+        Err(_) => said.message = scrub(&plain),
     }
     if said.message.is_empty() {
         said.message = format!("storage answered {status}");

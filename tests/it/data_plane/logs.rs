@@ -180,3 +180,33 @@ async fn a_long_log_comes_in_several_answers_and_whole() {
     assert!(answers > 1);
     assert!(found == expected);
 }
+
+#[tokio::test]
+async fn a_file_that_cannot_be_read_does_not_cost_the_lines_of_another() {
+    let scene = Scene::new().await;
+    let bad = "user_logs/std_log_0.txt";
+    scene.store.append(&format!("/logs/{LOG}"), b"kept\n");
+    scene.store.append(&format!("/logs/{bad}"), b"later\n");
+    scene.store.refuse_once(&format!("/logs/{bad}"), 400);
+    let (mut tail, details) = (tail(&scene), details(&scene, &[LOG, bad]));
+    let mut found = texts(tail.read(&details).await.unwrap());
+    found.extend(texts(tail.read(&details).await.unwrap()));
+    assert_eq!(found, ["kept", "later"]);
+}
+
+#[tokio::test]
+async fn storage_that_keeps_this_machine_out_is_said_and_not_taken_for_silence() {
+    let scene = Scene::new().await;
+    let port = scene.world.server.address().port();
+    let address = format!("http://acct.blob.localhost:{port}/closed/log.txt?sig=SIGNED");
+    let closed = crate::azure::support::status(403);
+    scene.world.get("/closed/log.txt", closed).await;
+    let fresh = json!({"runId": "J", "status": "Running", "logFiles": {LOG: address}});
+    let at = format!("/history/v1.0{WORKSPACE}/runs/J/details");
+    scene.world.get(&at, ok(fresh)).await;
+    let mut details = details(&scene, &[]);
+    details.log_files.insert(LOG.into(), Secret::new(address));
+    let error = tail(&scene).read(&details).await.unwrap_err();
+    assert!(matches!(error, aml_runner::azure::ArmError::Denied(_)));
+    assert!(!format!("{error:?}").contains("SIGNED"), "{error:?}");
+}

@@ -106,7 +106,7 @@ async fn a_training_pipeline_is_at_most_eight_requests_deep_and_repeats_none() {
         name: "mlw-mlops".into(),
     };
     let azure = Azure::new(settings, workspace, Arc::new(|_| {})).unwrap();
-    let run = Execution::new(azure, pipeline(&scene));
+    let run = Execution::new(azure, pipeline(&scene), |_| None);
     run.look_up().await.unwrap();
     run.send(Some("oracle-job")).await.unwrap();
     let log = reqwest::get(format!("{}/_oracle/log", oracle.url))

@@ -66,7 +66,7 @@ impl Scene {
     }
 
     pub(crate) fn run(&self, plan: Plan) -> Execution {
-        Execution::new(self.world.azure.clone(), plan)
+        Execution::new(self.world.azure.clone(), plan, |_| None)
     }
 
     pub(crate) fn file(&self, name: &str, content: &[u8]) -> LocalFile {

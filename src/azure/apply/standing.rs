@@ -1,0 +1,197 @@
+//! How things stand with what a request writes: absent, the same, or to be changed, and under which version. Reads only.
+
+use serde_json::Value;
+
+use super::compare::{Comparison, Scope};
+use super::look_up::{container, get, text};
+use super::symbols::Standing;
+use super::{ApplyError, Execution, compute};
+use crate::azure::Address;
+use crate::spec::plan::{Request, Target, Version};
+
+impl Execution {
+    /// How things stand with a request's target.
+    pub(super) async fn standing(&self, index: usize) -> Result<&Standing, ApplyError> {
+        let index = self.symbols.same_request[index];
+        let request = &self.plan.requests[index];
+        let ask = || async {
+            match &request.target {
+                Target::Anonymous { .. } => Ok(Standing::Write {
+                    version: None,
+                    exists: false,
+                    otherwise: None,
+                }),
+                Target::Named { collection, name } => match name {
+                    // A job is not looked at: whether its name is taken is for the one who chose it.
+                    Some(name) if *collection != "jobs" => {
+                        self.named(index, request, collection, name).await
+                    }
+                    Some(_) | None => Ok(Standing::Write {
+                        version: None,
+                        exists: false,
+                        otherwise: None,
+                    }),
+                },
+                Target::Versioned {
+                    collection,
+                    name,
+                    version: Version::Fixed(version),
+                } => {
+                    self.fixed(index, &container(collection, name), version)
+                        .await
+                }
+                Target::Versioned {
+                    collection,
+                    name,
+                    version,
+                } => {
+                    self.floating(index, &container(collection, name), version)
+                        .await
+                }
+            }
+        };
+        let cell = &self.symbols.requests[index].standing;
+        Box::pin(cell.get_or_try_init(ask)).await
+    }
+
+    async fn named(
+        &self,
+        index: usize,
+        request: &Request,
+        collection: &str,
+        name: &str,
+    ) -> Result<Standing, ApplyError> {
+        let path = format!("{collection}/{}", Address::segment(name));
+        let (there, sent) = futures::try_join!(
+            async { Ok(self.if_there(get(&path, request.api_version)).await?) },
+            self.known_body(index, None)
+        )?;
+        let Some(there) = there else {
+            return Ok(write_new(None));
+        };
+        let same = match &sent {
+            Some(sent) if collection == "computes" => {
+                compute::same(self.comparison(Scope::InPlace), name, sent, &there.body)?
+            }
+            Some(sent) => self.comparison(Scope::InPlace).same(sent, &there.body),
+            None => false,
+        };
+        Ok(if same {
+            unchanged(there.body, None, &path)
+        } else {
+            Standing::Write {
+                version: None,
+                exists: true,
+                otherwise: None,
+            }
+        })
+    }
+
+    async fn fixed(&self, index: usize, path: &str, version: &str) -> Result<Standing, ApplyError> {
+        match self.compared(index, path, version, Scope::InPlace).await? {
+            Compared::Absent => Ok(write_new(Some(version.to_owned()))),
+            Compared::Same(standing) => Ok(standing),
+            Compared::Different => Ok(Standing::Write {
+                version: Some(version.to_owned()),
+                exists: true,
+                otherwise: None,
+            }),
+        }
+    }
+
+    async fn floating(
+        &self,
+        index: usize,
+        path: &str,
+        version: &Version,
+    ) -> Result<Standing, ApplyError> {
+        let (latest, next) = self.versions_of(index, path).await?;
+        let Some(latest) = latest else {
+            return Ok(write_new(Some(next)));
+        };
+        let scope = match version {
+            Version::LatestOrNext => Scope::InPlace,
+            Version::Next | Version::Fixed(_) => Scope::NewVersion,
+        };
+        match (self.compared(index, path, &latest, scope).await?, scope) {
+            (Compared::Same(standing), _) => Ok(standing),
+            (Compared::Different, Scope::InPlace) => Ok(Standing::Write {
+                version: Some(latest),
+                exists: true,
+                otherwise: Some(next),
+            }),
+            (Compared::Absent, _) | (Compared::Different, Scope::NewVersion) => {
+                Ok(write_new(Some(next)))
+            }
+        }
+    }
+
+    /// The container's latest version, if it has one, and the next free one.
+    pub(super) async fn versions_of(
+        &self,
+        index: usize,
+        path: &str,
+    ) -> Result<(Option<String>, String), ApplyError> {
+        let call = get(path, self.plan.requests[index].api_version);
+        let Some(container) = self.if_there(call).await? else {
+            return Ok((None, "1".into()));
+        };
+        let properties = &container.body["properties"];
+        let next = text(&properties["nextVersion"]).unwrap_or_else(|| "1".into());
+        Ok((text(&properties["latestVersion"]), next))
+    }
+
+    async fn compared(
+        &self,
+        index: usize,
+        path: &str,
+        version: &str,
+        scope: Scope,
+    ) -> Result<Compared, ApplyError> {
+        let path = format!("{path}/versions/{}", Address::segment(version));
+        let call = get(&path, self.plan.requests[index].api_version);
+        let (there, sent) = futures::try_join!(
+            async { Ok(self.if_there(call).await?) },
+            self.known_body(index, Some(version))
+        )?;
+        let Some(there) = there else {
+            return Ok(Compared::Absent);
+        };
+        let same = sent.is_some_and(|sent| self.comparison(scope).same(&sent, &there.body));
+        Ok(if same {
+            let id = format!("{}/{path}", self.azure.workspace());
+            Compared::Same(unchanged(there.body, Some(version.to_owned()), &id))
+        } else {
+            Compared::Different
+        })
+    }
+
+    fn comparison(&self, scope: Scope) -> Comparison {
+        Comparison {
+            scope,
+            read_yaml: self.read_yaml,
+        }
+    }
+}
+
+enum Compared {
+    Absent,
+    Same(Standing),
+    Different,
+}
+
+fn write_new(version: Option<String>) -> Standing {
+    Standing::Write {
+        version,
+        exists: false,
+        otherwise: None,
+    }
+}
+
+fn unchanged(body: Value, version: Option<String>, path: &str) -> Standing {
+    Standing::Unchanged {
+        id: text(&body["id"]).unwrap_or_else(|| path.to_owned()),
+        version,
+        body,
+    }
+}
