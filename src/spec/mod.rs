@@ -3,6 +3,7 @@
 
 pub mod plan;
 pub mod problem;
+pub mod yaml;
 
 pub use plan::Plan;
 pub use problem::{Problem, Problems};
