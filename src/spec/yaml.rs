@@ -3,9 +3,12 @@
 //! Scalars are read as PyYAML's `SafeLoader` reads them (YAML 1.1), because that is how Microsoft's tools see the same file:
 //! `yes` is true, `010` is eight, `1:30` is ninety. See [`scalar`] for the rules.
 
+mod dump;
+mod repair;
 mod scalar;
 mod tree;
 
+pub(super) use dump::dump;
 pub use tree::{Kind, Mark, Node};
 
 use std::collections::HashMap;
@@ -16,6 +19,7 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, Tag};
 
 use super::problem::{Problem, Problems};
 use crate::event::Place;
+use repair::{Misplaced, Repaired};
 
 /// Nodes of one document after aliases are expanded; more is an alias bomb and not a configuration.
 const NODE_BUDGET: usize = 200_000;
@@ -35,14 +39,24 @@ pub fn parse(bytes: &[u8], file: &Path) -> Result<Node, Problems> {
         }
     };
     printable(text, &file)?;
-    let mut builder = Builder {
-        file: &file,
-        anchors: HashMap::new(),
-        open: Vec::new(),
-        spent: 0,
-        identities: 0,
-    };
-    builder.document(&mut Parser::new_from_str(text))
+    let mut repaired = Repaired::new(text);
+    loop {
+        let mut builder = Builder {
+            file: &file,
+            text: &repaired,
+            misplaced: None,
+            anchors: HashMap::new(),
+            open: Vec::new(),
+            spent: 0,
+            identities: 0,
+        };
+        let document = builder.document(&mut Parser::new_from_str(repaired.text()));
+        let misplaced = builder.misplaced;
+        match misplaced {
+            Some(misplaced) if document.is_err() && repaired.indent(misplaced) => {}
+            Some(_) | None => return document,
+        }
+    }
 }
 
 /// A value typed on a command line, read as the same text would be in a file; it has no place.
@@ -85,6 +99,9 @@ fn printable(text: &str, file: &Arc<Path>) -> Result<(), Problems> {
 
 struct Builder<'f> {
     file: &'f Arc<Path>,
+    text: &'f Repaired,
+    /// Set when the parser gave up on a line that only its indentation makes wrong.
+    misplaced: Option<Misplaced>,
     anchors: HashMap<usize, Node>,
     /// Anchors of collections that are still being read: an alias to one of them would never end.
     open: Vec<usize>,
@@ -124,7 +141,7 @@ impl Builder<'_> {
         Ok(root.unwrap_or_else(|| Node::new(Kind::Null, self.mark(Marker::new(0, 1, 0)))))
     }
 
-    fn next<'t>(&self, events: &mut Events<'t>) -> Result<(Event<'t>, Span), Problems> {
+    fn next<'t>(&mut self, events: &mut Events<'t>) -> Result<(Event<'t>, Span), Problems> {
         match events.next_event() {
             Some(event) => event.map_err(|error| self.syntax(&error)),
             None => Err(one(
@@ -351,23 +368,24 @@ impl Builder<'_> {
         Mark {
             file: Some(Arc::clone(self.file)),
             line: marker.line(),
-            column: marker.col() + 1,
+            column: self.column(marker),
         }
     }
 
-    fn syntax(&self, error: &ScanError) -> Problems {
-        let marker = error.marker();
+    fn column(&self, marker: Marker) -> usize {
+        self.text.original_column(marker.line(), marker.col()) + 1
+    }
+
+    fn syntax(&mut self, error: &ScanError) -> Problems {
+        let marker = *error.marker();
+        self.misplaced = Misplaced::of(error.info(), marker.line(), marker.col());
         let message = format!("not valid YAML: {}", error.info());
-        one(self.file, marker.line(), marker.col() + 1, message)
+        one(self.file, marker.line(), self.column(marker), message)
     }
 
     fn refuse(&self, span: Span, message: &str) -> Problems {
-        one(
-            self.file,
-            span.start.line(),
-            span.start.col() + 1,
-            message.to_owned(),
-        )
+        let column = self.column(span.start);
+        one(self.file, span.start.line(), column, message.to_owned())
     }
 }
 

@@ -119,9 +119,7 @@ fn float(text: &str) -> Result<f64, String> {
                 Some(sum * 60.0 + part.parse::<f64>().ok()?)
             })
             .ok_or_else(refusal)?,
-        other => other
-            .parse()
-            .map_err(|_: std::num::ParseFloatError| refusal())?,
+        other => other.parse::<f64>().ok().ok_or_else(refusal)?,
     };
     Ok(if negative { -value } else { value })
 }

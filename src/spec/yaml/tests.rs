@@ -154,3 +154,23 @@ fn a_byte_order_mark_is_skipped_and_an_empty_file_is_null() {
     );
     assert!(load("# nothing\n").is_null());
 }
+
+#[test]
+fn continuation_lines_may_be_indented_as_they_like_inside_quotes_and_brackets() {
+    let text = "a:\n  b: \"one\ntwo\n\n  thr\\\nee\"\n  c: 'x\n''y'\n  d: [1,\n2\n]\n  e: {f: 1,\ng: 2\n}\n  h: 3\n";
+    let a = load(text).get("a").unwrap().clone();
+    assert_eq!(a.get("b").unwrap().as_text(), Some("one two\nthree"));
+    assert_eq!(a.get("c").unwrap().as_text(), Some("x 'y"));
+    assert_eq!(a.get("d").unwrap().items().unwrap().len(), 2);
+    assert_eq!(
+        a.get("e")
+            .unwrap()
+            .get("g")
+            .unwrap()
+            .place()
+            .unwrap()
+            .column,
+        4
+    );
+    assert_eq!(a.get("h").unwrap().kind, Kind::Integer(3));
+}
