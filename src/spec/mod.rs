@@ -1,14 +1,34 @@
 //! Azure ML YAML (CLI v2 schemas) to REST requests. Pure: it is given a document, overrides and a reader of local files, and
 //! returns a [`Plan`] or problems. No network, no clock, no environment; it does not know hosts, stages or the client.
 
+mod binding;
+mod code;
+mod component;
+mod draft;
+mod environment;
+mod fields;
+mod files;
+mod io;
+mod job;
+mod kind;
+mod overrides;
 pub mod plan;
 pub mod problem;
+mod python;
+mod reference;
+mod session;
+mod settings;
+mod snapshot;
+pub mod yaml;
 
+pub use files::LocalFiles;
 pub use plan::Plan;
 pub use problem::{Problem, Problems};
 
-use std::io;
 use std::path::{Path, PathBuf};
+
+use fields::Field;
+use session::Session;
 
 /// Which resource a document is to describe; a stage asks for one of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,18 +64,64 @@ pub struct Source<'a> {
 
 /// The reader of local files that a translation is given.
 pub trait Files: Sync {
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    fn read(&self, path: &Path) -> std::io::Result<Vec<u8>>;
     /// Follows links.
-    fn metadata(&self, path: &Path) -> io::Result<Metadata>;
+    fn metadata(&self, path: &Path) -> std::io::Result<Metadata>;
     /// Names of a directory's entries, in no order.
-    fn list(&self, path: &Path) -> io::Result<Vec<String>>;
-    fn open(&self, path: &Path) -> io::Result<Box<dyn io::Read + Send>>;
+    fn list(&self, path: &Path) -> std::io::Result<Vec<String>>;
+    fn open(&self, path: &Path) -> std::io::Result<Box<dyn std::io::Read + Send>>;
     /// The path with links resolved.
-    fn canonical(&self, path: &Path) -> io::Result<PathBuf>;
+    fn canonical(&self, path: &Path) -> std::io::Result<PathBuf>;
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Metadata {
     pub is_folder: bool,
     pub size: u64,
+}
+
+/// What must be written and uploaded for the document, or everything that is wrong with it.
+pub fn translate(source: &Source<'_>, files: &dyn Files) -> Result<Plan, Problems> {
+    let mut session = Session::new(files, source.working_directory);
+    let (mut root, base) = match source.file {
+        None => (overrides::empty_root(), source.working_directory.to_owned()),
+        Some(file) => {
+            let path = session::absolute(source.working_directory, &file.to_string_lossy());
+            let bytes = files
+                .read(&path)
+                .map_err(|error| unreadable(file, &path, &error))?;
+            let root = yaml::parse(&bytes, file)?;
+            let base = path.parent().unwrap_or(source.working_directory).to_owned();
+            (root, base)
+        }
+    };
+    if overrides::check_root(&root, &mut session.report) {
+        let directory = source.working_directory;
+        overrides::apply(
+            &mut root,
+            source.overrides,
+            source.expected,
+            directory,
+            &mut session.report,
+        );
+        kind::translate(&mut session, &Field::root(&root), source.expected, &base);
+    }
+    session.finish()
+}
+
+fn unreadable(written: &Path, path: &Path, error: &std::io::Error) -> Problems {
+    let message = if error.kind() == std::io::ErrorKind::NotFound {
+        format!(
+            "no file `{}`: {} does not exist",
+            written.display(),
+            path.display()
+        )
+    } else {
+        format!("`{}` cannot be read: {error}", written.display())
+    };
+    Problems(vec![Problem {
+        place: None,
+        field: String::new(),
+        message,
+    }])
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::yaml::Node;
 use crate::event::Place;
 
 /// One thing the user must change.
@@ -47,4 +48,79 @@ impl fmt::Display for Problems {
         }
         Ok(())
     }
+}
+
+/// Problems as they are found; a translation goes on after one, so that all are said in one go.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    found: Vec<Problem>,
+}
+
+impl Report {
+    pub(super) fn add(&mut self, node: &Node, field: &str, message: impl Into<String>) {
+        self.push(Problem {
+            place: node.place(),
+            field: field.to_owned(),
+            message: message.into(),
+        });
+    }
+
+    /// The same problem at the same place is said once: a component file may serve several steps.
+    pub(super) fn push(&mut self, problem: Problem) {
+        if !self.found.contains(&problem) {
+            self.found.push(problem);
+        }
+    }
+
+    pub(super) fn extend(&mut self, problems: Problems) {
+        problems
+            .0
+            .into_iter()
+            .for_each(|problem| self.push(problem));
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.found.len()
+    }
+
+    /// In the order of the documents, the one that was opened first coming first.
+    pub(super) fn into_result(mut self) -> Result<(), Problems> {
+        if self.found.is_empty() {
+            return Ok(());
+        }
+        let mut order: Vec<_> = Vec::new();
+        for problem in &self.found {
+            let file = problem.place.as_ref().map(|place| place.file.clone());
+            if !order.contains(&file) {
+                order.push(file);
+            }
+        }
+        self.found.sort_by_key(|problem| {
+            let file = problem.place.as_ref().map(|place| place.file.clone());
+            let (line, column) = problem
+                .place
+                .as_ref()
+                .map_or((0, 0), |place| (place.line, place.column));
+            (order.iter().position(|known| *known == file), line, column)
+        });
+        Err(Problems(self.found))
+    }
+}
+
+/// `", did you mean \`x\`?"` for the nearest of the allowed words, or nothing when none is near.
+pub(super) fn nearest<'w>(word: &str, allowed: impl IntoIterator<Item = &'w str>) -> String {
+    let word = word.to_lowercase();
+    allowed
+        .into_iter()
+        .map(|candidate| {
+            (
+                strsim::damerau_levenshtein(&word, &candidate.to_lowercase()),
+                candidate,
+            )
+        })
+        .filter(|(distance, candidate)| *distance <= (candidate.len() / 3).max(1))
+        .min_by_key(|(distance, _)| *distance)
+        .map_or(String::new(), |(_, candidate)| {
+            format!("; did you mean `{candidate}`?")
+        })
 }

@@ -10,4 +10,5 @@ mod data_plane;
 mod examples;
 mod host;
 mod layering;
+mod spec;
 mod support;

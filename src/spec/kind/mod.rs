@@ -1,0 +1,137 @@
+//! The table of YAML kinds. A kind is one file here and one row in [`KINDS`].
+
+mod command;
+mod compute;
+mod data;
+mod environment;
+mod pipeline;
+
+use std::path::Path;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::Expected;
+use super::binding::pattern;
+use super::fields::{Field, Fields};
+use super::problem::{Report, nearest};
+use super::session::Session;
+
+/// A kind of document.
+struct KindDef {
+    /// The word that users write under `type`; of kinds that have none, what they are called.
+    name: &'static str,
+    expected: Expected,
+    /// Whether `type` chooses among several kinds of this expectation.
+    chosen_by_type: bool,
+    /// Plans the writes. `base` is the folder that relative paths of the document start from.
+    translate: fn(&mut Session<'_>, Fields<'_>, &Path),
+}
+
+static KINDS: &[KindDef] = &[
+    KindDef {
+        name: "command",
+        expected: Expected::Job,
+        chosen_by_type: true,
+        translate: command::translate,
+    },
+    KindDef {
+        name: "pipeline",
+        expected: Expected::Job,
+        chosen_by_type: true,
+        translate: pipeline::translate,
+    },
+    KindDef {
+        name: "data",
+        expected: Expected::Data,
+        chosen_by_type: false,
+        translate: data::translate,
+    },
+    KindDef {
+        name: "environment",
+        expected: Expected::Environment,
+        chosen_by_type: false,
+        translate: environment::translate,
+    },
+    KindDef {
+        name: "compute",
+        expected: Expected::Compute,
+        chosen_by_type: false,
+        translate: compute::translate,
+    },
+];
+
+/// Job types that the service has and this version has not.
+const LATER_JOBS: [&str; 5] = ["sweep", "automl", "spark", "parallel", "finetuning"];
+
+pub(super) fn translate(
+    session: &mut Session<'_>,
+    root: &Field<'_>,
+    expected: Expected,
+    base: &Path,
+) {
+    let Some(kind) = choose(root, expected, &mut session.report) else {
+        return;
+    };
+    if let Some(fields) = root.fields(&mut session.report) {
+        (kind.translate)(session, fields, base);
+    }
+}
+
+fn choose(root: &Field<'_>, expected: Expected, report: &mut Report) -> Option<&'static KindDef> {
+    let mut rows = KINDS.iter().filter(|kind| kind.expected == expected);
+    let first = rows.clone().next()?;
+    let written = root.node.get("type").filter(|_| first.chosen_by_type);
+    // A job without `type` is a command job.
+    let Some(node) = written else {
+        return Some(first);
+    };
+    let field = Field::at_path(node, "type");
+    let text = field.text(report)?;
+    let found = rows.find(|kind| kind.name == text);
+    if found.is_none() {
+        let message = if LATER_JOBS.contains(&text.as_str()) {
+            format!("jobs of type `{text}` are not supported by this version")
+        } else {
+            let names = KINDS
+                .iter()
+                .filter(|kind| kind.expected == expected)
+                .map(|kind| kind.name);
+            format!(
+                "`{text}` is not a type of job{}",
+                nearest(&text, names.chain(LATER_JOBS))
+            )
+        };
+        field.problem(report, message);
+    }
+    found
+}
+
+static ASSET_NAME: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"^[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,254}$"));
+static JOB_NAME: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[a-zA-Z0-9][a-zA-Z0-9_-]{0,254}$"));
+
+/// The name of an environment or of data.
+pub(super) fn asset_name(field: &Field<'_>, report: &mut Report) -> Option<String> {
+    let name = field.text(report)?;
+    if !ASSET_NAME.is_match(&name) {
+        let message =
+            format!("`{name}` cannot be a name: letters, digits, `-`, `_` and `.`, up to 255");
+        field.problem(report, message);
+        return None;
+    }
+    Some(name)
+}
+
+/// The name of a job: the pattern that the service's specification states for it.
+pub(super) fn job_name(field: &Field<'_>, report: &mut Report) -> Option<String> {
+    let name = field.text(report)?;
+    if !JOB_NAME.is_match(&name) {
+        let message = format!(
+            "`{name}` cannot be the name of a job: letters, digits, `-` and `_`, up to 255, a letter or digit first"
+        );
+        field.problem(report, message);
+        return None;
+    }
+    Some(name)
+}

@@ -1,0 +1,493 @@
+//! One step of a pipeline: which component it runs and with what. First all steps are read, then each is planned, because an inline
+//! step takes the types of its ports from the steps and inputs that they are bound to.
+
+use std::path::Path;
+use std::sync::LazyLock;
+
+use regex::Regex;
+use serde_json::Value;
+
+use super::{Graph, step_literal};
+use crate::spec::binding::{self, pattern};
+use crate::spec::component::{self, Component, Inline, Port, declared, declared_literal};
+use crate::spec::draft::{Draft, Object};
+use crate::spec::environment;
+use crate::spec::fields::{Case, Field, Fields};
+use crate::spec::io::{self, Input, Output, Spelling, Texts};
+use crate::spec::problem::Report;
+use crate::spec::python;
+use crate::spec::reference::{REGISTRY, asset_id, compute_id};
+use crate::spec::session::{Session, absolute};
+use crate::spec::settings::{self, Distribution, Resources, Unknown};
+use crate::spec::yaml::Node;
+
+/// Types of steps that the service has and this version has not.
+const LATER: [&str; 7] = [
+    "import",
+    "sweep",
+    "parallel",
+    "pipeline",
+    "automl",
+    "spark",
+    "data_transfer",
+];
+
+static NAME: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[a-z_][a-z\d_]*$"));
+
+pub(super) struct Step<'n> {
+    pub(super) name: &'n str,
+    pub(super) source: StepSource,
+    pub(super) inputs: Vec<(&'n str, Input<'n>)>,
+    pub(super) outputs: Vec<(&'n str, Output)>,
+    field: Field<'n>,
+    /// Where the component was written down, in the SDK's words.
+    origin: &'static str,
+}
+
+pub(super) enum StepSource {
+    /// The step says itself what to run.
+    Inline,
+    /// A component of this project.
+    Local(Box<Component>),
+    /// A component of the workspace or of a registry.
+    Registered(Draft),
+}
+
+impl StepSource {
+    fn is_inline(&self) -> bool {
+        match self {
+            Self::Inline => true,
+            Self::Local(_) | Self::Registered(_) => false,
+        }
+    }
+}
+
+pub(super) fn read<'n>(
+    session: &mut Session<'_>,
+    name: &'n str,
+    field: &Field<'n>,
+    base: &Path,
+) -> Option<Step<'n>> {
+    if !NAME.is_match(name) {
+        let message = format!(
+            "`{name}` cannot be the name of a step: lower-case letters, digits and `_`, no digit first"
+        );
+        field.problem(&mut session.report, message);
+    }
+    let mut fields = field.fields(&mut session.report)?;
+    if let Some(kind) = fields.take("type") {
+        let text = kind.text(&mut session.report)?;
+        if LATER.contains(&text.as_str()) {
+            kind.problem(
+                &mut session.report,
+                format!("steps of type `{text}` are not supported by this version"),
+            );
+            return None;
+        }
+        kind.choice(&mut session.report, &["command"], Case::Lower)?;
+    }
+    let (source, origin) = match fields.take("component") {
+        Some(component) => read_component(session, &component, base)?,
+        None => (StepSource::Inline, "YAML.JOB"),
+    };
+    let open = |field: Field<'n>| {
+        if source.is_inline() {
+            field
+        } else {
+            field.with_bindings()
+        }
+    };
+    let report = &mut session.report;
+    let inputs = fields
+        .take("inputs")
+        .map(open)
+        .map(|field| io::read_inputs(&field, None, report));
+    let outputs = fields
+        .take("outputs")
+        .map(|field| io::read_outputs(&field, Texts::Bindings, None, report));
+    Some(Step {
+        name,
+        inputs: inputs.unwrap_or_default(),
+        outputs: outputs.unwrap_or_default(),
+        source,
+        field: field.clone(),
+        origin,
+    })
+}
+
+fn read_component(
+    session: &mut Session<'_>,
+    field: &Field<'_>,
+    base: &Path,
+) -> Option<(StepSource, &'static str)> {
+    if field.node.entries().is_some() {
+        let component = local(session, field, base)?;
+        return Some((StepSource::Local(Box::new(component)), "YAML.JOB"));
+    }
+    let text = field.text(&mut session.report)?;
+    if text.starts_with(REGISTRY) {
+        return Some((StepSource::Registered(Draft::from(text)), "REMOTE.REGISTRY"));
+    }
+    if let Some(name) = text.strip_prefix("azureml:") {
+        let id = asset_id(session, field, name, "components")?;
+        return Some((StepSource::Registered(id), "REMOTE.WORKSPACE.COMPONENT"));
+    }
+    let (path, origin) = match text.strip_prefix("file:") {
+        Some(path) => (path, "YAML.JOB"),
+        None => (text.as_str(), "YAML.COMPONENT"),
+    };
+    let path = absolute(base, path);
+    let node = session.load(field, &path)?;
+    let folder = path.parent().unwrap_or(base).to_owned();
+    let component = local(session, &Field::root(&node), &folder)?;
+    Some((StepSource::Local(Box::new(component)), origin))
+}
+
+fn local(session: &mut Session<'_>, field: &Field<'_>, base: &Path) -> Option<Component> {
+    let kind = field.node.get("type");
+    if let Some((node, later)) = kind
+        .and_then(|node| Some((node, node.as_text()?)))
+        .filter(|(_, kind)| LATER.contains(kind))
+    {
+        let message = format!("components of type `{later}` are not supported by this version");
+        session.report.add(node, "type", message);
+        return None;
+    }
+    let fields = field.fields(&mut session.report)?;
+    component::read(session, fields, base)
+}
+
+/// The step as it stands in the pipeline's body; its component is planned before.
+pub(super) fn plan(
+    session: &mut Session<'_>,
+    graph: &Graph<'_>,
+    index: usize,
+    base: &Path,
+    has_default_compute: bool,
+) -> Option<Object> {
+    let step = &graph.steps[index];
+    let mut fields = step.field.fields(&mut session.report)?;
+    fields.without_effect(&["type", "component", "inputs", "outputs"]);
+    let mut body = Object::default();
+    body.put("name", step.name);
+    body.put("type", "command");
+    let settings = Settings::read(&mut fields, &step.source, &mut session.report);
+    if !put_compute(session, &mut fields, &mut body) && !has_default_compute {
+        let message =
+            "no compute: set `compute` here or for the pipeline, or `settings.default_compute`";
+        step.field.problem(&mut session.report, message);
+    }
+    let component = match &step.source {
+        StepSource::Inline => Some(Box::new(inline(
+            session, graph, step, fields, &settings, base,
+        )?)),
+        StepSource::Local(component) => {
+            put_rest(fields, &mut body);
+            Some(component.clone())
+        }
+        StepSource::Registered(id) => {
+            put_rest(fields, &mut body);
+            body.put("componentId", id.clone());
+            None
+        }
+    };
+    settings.put(component.as_deref(), &mut body);
+    put_inputs(session, step, component.as_deref(), base, &mut body);
+    put_outputs(step, component.as_deref(), &mut body);
+    if let Some(component) = component {
+        body.put(
+            "componentId",
+            Draft::reference(component.register_anonymous(session, step.origin)),
+        );
+    }
+    body.put("_source", step.origin);
+    Some(body)
+}
+
+/// A step with a component lets through what no schema names; the component's own fields have no effect here.
+fn put_rest(mut fields: Fields<'_>, body: &mut Object) {
+    fields.without_effect(&[
+        "name",
+        "description",
+        "experiment_name",
+        "command",
+        "code",
+        "environment",
+        "parent_job_name",
+        "$schema",
+    ]);
+    for (name, node) in fields.rest() {
+        if !(node.is_null() || node.entries().is_some_and(<[_]>::is_empty)) {
+            body.put(name, python::json_of(node));
+        }
+    }
+}
+
+/// What a step says about how its component runs. Expressions may stand for values only where the component is not inline.
+struct Settings {
+    display_name: Option<String>,
+    tags: Option<Value>,
+    properties: Option<Value>,
+    comment: Option<String>,
+    resources: Option<Resources>,
+    distribution: Option<Distribution>,
+    limits: Option<Object>,
+    queue: Option<Object>,
+    identity: Option<Object>,
+    services: Option<Object>,
+    variables: Option<Value>,
+}
+
+impl Settings {
+    fn read<'n>(fields: &mut Fields<'n>, source: &StepSource, report: &mut Report) -> Self {
+        let inline = source.is_inline();
+        let open = |field: Field<'n>| if inline { field } else { field.with_bindings() };
+        let step = Spelling::Step;
+        Self {
+            display_name: fields.text("display_name", report),
+            tags: fields.take("tags").and_then(|field| {
+                if inline {
+                    io::texts(&field, report)
+                } else {
+                    io::values(&field, report)
+                }
+            }),
+            properties: fields.read("properties", report, io::texts),
+            comment: if inline {
+                None
+            } else {
+                fields.text("comment", report)
+            },
+            resources: fields
+                .take("resources")
+                .and_then(|field| Resources::read(&open(field), Unknown::Refused, report)),
+            distribution: fields
+                .take("distribution")
+                .and_then(|field| Distribution::read(&open(field), Unknown::Refused, report)),
+            limits: fields
+                .take("limits")
+                .and_then(|field| settings::limits(&open(field), step, report)),
+            queue: fields
+                .take("queue_settings")
+                .and_then(|field| settings::queue(&field, step, report)),
+            identity: fields
+                .take("identity")
+                .and_then(|field| settings::identity(&field, step, report)),
+            services: fields
+                .take("services")
+                .and_then(|field| settings::services(&open(field), step, report)),
+            variables: fields
+                .read(
+                    "environment_variables",
+                    report,
+                    settings::environment_variables,
+                )
+                .filter(|variables| !variables.is_empty())
+                .map(Value::Object),
+        }
+    }
+
+    fn put(self, component: Option<&Component>, body: &mut Object) {
+        let declared = |pick: fn(&Component) -> Option<Object>| component.and_then(pick);
+        let resources = self
+            .resources
+            .map(|resources| resources.body(Spelling::Step));
+        let resources = resources.or_else(|| {
+            declared(|component| Some(component.resources.as_ref()?.body(Spelling::Step)))
+        });
+        let distribution = self
+            .distribution
+            .map(|distribution| distribution.body(Spelling::Step));
+        let distribution = distribution.or_else(|| {
+            declared(|component| Some(component.distribution.as_ref()?.body(Spelling::Step)))
+        });
+        body.put_some("display_name", self.display_name);
+        body.put_some("tags", self.tags);
+        body.put_some("properties", self.properties);
+        body.put_some("comment", self.comment);
+        body.put_filled("resources", resources.unwrap_or_default());
+        body.put_some("distribution", distribution);
+        body.put_some("limits", self.limits);
+        body.put_some("queue_settings", self.queue);
+        body.put_some("identity", self.identity);
+        body.put_some("services", self.services);
+        body.put_some("environment_variables", self.variables);
+    }
+}
+
+/// Whether the step has a compute of its own.
+fn put_compute(session: &mut Session<'_>, fields: &mut Fields<'_>, body: &mut Object) -> bool {
+    let Some(field) = fields.take("compute") else {
+        return false;
+    };
+    if let Some(text) = field.text(&mut session.report) {
+        let id = if binding::is_whole(&text) {
+            Draft::from(text)
+        } else {
+            compute_id(session, &field, &text)
+        };
+        body.put("computeId", id);
+    }
+    true
+}
+
+fn put_inputs(
+    session: &mut Session<'_>,
+    step: &Step<'_>,
+    component: Option<&Component>,
+    base: &Path,
+    body: &mut Object,
+) {
+    for (name, port) in component
+        .map(|component| component.inputs.as_slice())
+        .unwrap_or_default()
+    {
+        let given = step.inputs.iter().any(|(known, _)| known == name);
+        if !given && !port.optional && !port.has_default {
+            let path = format!("{}.inputs.{name}", step.field.path);
+            session.report.add(
+                step.field.node,
+                &path,
+                "the component needs this input and has no default for it",
+            );
+        }
+    }
+    let mut inputs = Object::default();
+    for (name, input) in &step.inputs {
+        let port = component.map(|component| component.input(name));
+        // What the component does not declare is dropped, as the SDK does.
+        if matches!(port, Some(None)) {
+            continue;
+        }
+        let value = match component::typed(input.clone(), port.flatten(), &mut session.report) {
+            None => None,
+            Some(Input::Literal { node, field }) => {
+                if let Some(text) = node.as_text() {
+                    io::refuse_legacy(&field, text, &mut session.report);
+                }
+                Some(step_literal(python::text_of(&node).unwrap_or_default()))
+            }
+            Some(Input::Asset(asset)) => asset.body(session, base, Spelling::Step),
+        };
+        inputs.put_some(*name, value);
+    }
+    body.put_filled("inputs", inputs);
+}
+
+fn put_outputs(step: &Step<'_>, component: Option<&Component>, body: &mut Object) {
+    let mut outputs = Object::default();
+    for (name, output) in &step.outputs {
+        let port = component.map(|component| component.output(name));
+        if matches!(port, Some(None)) {
+            continue;
+        }
+        outputs.put_some(
+            *name,
+            output.step_body(port.flatten().map(|port| port.kind.as_str())),
+        );
+    }
+    body.put_filled("outputs", outputs);
+}
+
+/// The component that an inline step stands for.
+fn inline(
+    session: &mut Session<'_>,
+    graph: &Graph<'_>,
+    step: &Step<'_>,
+    mut fields: Fields<'_>,
+    settings: &Settings,
+    base: &Path,
+) -> Option<Component> {
+    let before = session.report.count();
+    fields.read_only(&[
+        "$schema",
+        "id",
+        "creation_context",
+        "status",
+        "log_files",
+        "parameters",
+    ]);
+    fields.without_effect(&["name", "experiment_name", "parent_job_name"]);
+    let report = &mut session.report;
+    let mut inputs = Vec::new();
+    for (name, input) in &step.inputs {
+        inputs.extend(input_port(graph, input, report).map(|(body, port)| (*name, body, port)));
+    }
+    let mut outputs = Vec::new();
+    for (name, output) in &step.outputs {
+        outputs.extend(
+            output_port(graph, step, name, output, report).map(|(body, port)| (*name, body, port)),
+        );
+    }
+    let names = step
+        .inputs
+        .iter()
+        .map(|(name, _)| *name)
+        .chain(step.outputs.iter().map(|(name, _)| *name));
+    for name in names {
+        io::check_key(&step.field, name, io::Keys::Dotted, report);
+    }
+    let description = fields.text("description", report);
+    let command = fields.required("command", report);
+    let code = fields.take("code");
+    let environment = fields.required("environment", report);
+    fields.refuse_rest(report);
+    let environment = environment.and_then(|field| environment::resolve(session, &field, base));
+    let component = Inline {
+        description,
+        tags: settings.tags.clone(),
+        inputs,
+        outputs,
+        resources: settings.resources.clone(),
+        distribution: settings.distribution.clone(),
+        environment,
+        code: code.as_ref(),
+        command: command.as_ref(),
+    }
+    .into_component(session, base);
+    (session.report.count() == before).then_some(component)
+}
+
+fn input_port(graph: &Graph<'_>, input: &Input<'_>, report: &mut Report) -> Option<(Value, Port)> {
+    match input {
+        Input::Literal { node, field } => {
+            match node.as_text().filter(|text| binding::is_input(text)) {
+                Some(text) => match graph.source(text) {
+                    Ok((kind, mode)) => Some(declared(&kind, mode.as_deref())),
+                    Err(message) => {
+                        field.problem(report, message);
+                        None
+                    }
+                },
+                None => Some(declared_literal(node)),
+            }
+        }
+        Input::Asset(asset) => Some(declared(&asset.kind, asset.mode.as_deref())),
+    }
+}
+
+fn output_port(
+    graph: &Graph<'_>,
+    step: &Step<'_>,
+    name: &str,
+    output: &Output,
+    report: &mut Report,
+) -> Option<(Value, Port)> {
+    match output {
+        Output::Bare => Some(declared("uri_folder", None)),
+        Output::Asset(asset) => Some(declared(&asset.kind, asset.mode.as_deref())),
+        Output::Bound(text) => match graph.source(text) {
+            Ok((kind, mode)) => Some(declared(&kind, mode.as_deref())),
+            Err(message) => {
+                let node: Option<&Node> = step
+                    .field
+                    .node
+                    .get("outputs")
+                    .and_then(|outputs| outputs.get(name));
+                let path = format!("{}.outputs.{name}", step.field.path);
+                report.add(node.unwrap_or(step.field.node), &path, message);
+                None
+            }
+        },
+    }
+}

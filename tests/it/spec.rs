@@ -1,0 +1,51 @@
+//! Translation of YAML, judged by what Microsoft's SDK sends for the same file. Nothing here talks to a network.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers of tests fail and print as tests do"
+)]
+
+mod canon;
+mod cases;
+mod kit;
+mod render;
+mod robustness;
+
+use std::path::Path;
+
+use aml_runner::spec::{Expected, LocalFiles, Overrides, Plan, Problems, Source, translate};
+
+/// Translates a file as if the command had been started in the file's own folder.
+fn translate_in_place(
+    file: &Path,
+    expected: Expected,
+    overrides: &Overrides,
+) -> Result<Plan, Problems> {
+    let source = Source {
+        expected,
+        file: Some(Path::new(file.file_name().unwrap())),
+        working_directory: file.parent().unwrap(),
+        overrides,
+    };
+    translate(&source, &LocalFiles)
+}
+
+/// What the conformance kit calls the kinds that this version translates.
+fn expected_of(kind: &str) -> Option<Expected> {
+    match kind {
+        "job" => Some(Expected::Job),
+        "data" => Some(Expected::Data),
+        "environment" => Some(Expected::Environment),
+        "compute" => Some(Expected::Compute),
+        _ => None,
+    }
+}
+
+/// Jobs are submitted under this name, by the SDK as well.
+fn overrides_of(kind: &str) -> Overrides {
+    Overrides {
+        name: (kind == "job").then(|| "oracle-job".to_owned()),
+        ..Overrides::default()
+    }
+}

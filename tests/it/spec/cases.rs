@@ -1,0 +1,1 @@
+//! Spec cases as folders. Placeholder until the first folder is there.
