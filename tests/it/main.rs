@@ -1,1 +1,4 @@
 //! The one integration binary: each module is a suite.
+
+#[cfg(test)]
+mod emulator;
