@@ -5,6 +5,7 @@ mod blobs;
 mod desk;
 mod front_door;
 mod jobs;
+mod official;
 mod pipelines;
 mod run_history;
 mod sign_in;

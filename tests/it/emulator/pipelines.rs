@@ -5,6 +5,10 @@ use serde_json::{Value, json};
 
 use super::desk::Desk;
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "bodies are written where they are used"
+)]
 fn step(component: &str, inputs: Value, outputs: Value) -> Value {
     json!({"type": "command", "componentId": component, "inputs": inputs, "outputs": outputs, "_source": "YAML.JOB"})
 }
