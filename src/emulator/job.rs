@@ -199,6 +199,11 @@ impl Jobs {
         self.table.get(name)
     }
 
+    /// Asks one question about a job without copying it.
+    pub(crate) fn ask<R>(&self, name: &str, question: impl FnOnce(&Job) -> R) -> Option<R> {
+        self.table.update(name, |job| question(job))
+    }
+
     pub(crate) fn put(&self, job: Job) {
         let name = job.name.clone();
         self.table.put(&name, job);

@@ -123,7 +123,10 @@ impl Emulator {
         let mut scratch = tempfile::Builder::new();
         scratch.prefix("aml-emulator-");
         let scratch = match &options.work_dir {
-            Some(folder) => scratch.tempdir_in(folder)?,
+            Some(folder) => {
+                std::fs::create_dir_all(folder)?;
+                scratch.tempdir_in(folder)?
+            }
             None => scratch.tempdir()?,
         };
         let site = Site {
@@ -314,11 +317,12 @@ impl Emulator {
         let tasks = self.state.machine.tasks();
         tasks.close();
         tasks.wait().await;
-        if let Some(server) = self.server.take() {
+        if let Some(mut server) = self.server.take() {
             // Connections that a client keeps open do not hold it up: what is not idle has been answered.
-            tokio::time::timeout(Duration::from_secs(1), server)
-                .await
-                .ok();
+            let ended = tokio::time::timeout(Duration::from_secs(1), &mut server).await;
+            if ended.is_err() {
+                server.abort();
+            }
         }
     }
 

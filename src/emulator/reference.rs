@@ -16,7 +16,7 @@ pub(crate) fn parse(text: &str, kind: AssetKind) -> Option<Reference> {
         return Some(Reference::Curated(text.to_owned()));
     }
     if let Some(rest) = text.strip_prefix("azureml://locations/") {
-        return from_segments(&rest.split('/').skip(2).collect::<Vec<_>>());
+        return from_segments(&rest.split('/').skip(1).collect::<Vec<_>>());
     }
     let short = text.strip_prefix("azureml:").unwrap_or(text);
     if short.starts_with("//") {

@@ -32,6 +32,9 @@ pub(crate) struct Blob {
     pub(crate) modified: OffsetDateTime,
 }
 
+/// The metadata of a blob that stands for a folder.
+const FOLDER: &str = "hdi_isfolder";
+
 #[derive(Debug, Default)]
 struct Container {
     blobs: BTreeMap<String, Blob>,
@@ -241,6 +244,17 @@ impl Blobs {
         })
     }
 
+    /// Keeps an empty folder the way storage mounts do: as an empty blob that says it is one.
+    pub(crate) fn mark_folder(&self, container: &str, path: &str) {
+        let path = path.trim_end_matches('/');
+        let kind = BlobKind::Block;
+        // A container that is gone is no place for a folder either.
+        self.put(container, path, kind, Content::default(), false, |blob| {
+            blob.metadata = vec![(FOLDER.to_owned(), "true".to_owned())];
+        })
+        .ok();
+    }
+
     /// Uploads one file of a finished step.
     pub(crate) fn upload(&self, container: &str, path: &str, file: &Path) -> io::Result<()> {
         let content = Content::from_file(file, &self.spill)?;
@@ -252,6 +266,12 @@ impl Blobs {
     /// A piece of an upload.
     pub(crate) fn content(&self, bytes: Bytes) -> io::Result<Content> {
         Content::new(bytes, &self.spill)
+    }
+}
+
+impl Blob {
+    pub(crate) fn is_folder(&self) -> bool {
+        self.metadata.iter().any(|(key, _)| key == FOLDER)
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::locate::{Place, locate};
 use super::work::Input;
+use crate::emulator::blob::store::Blob;
 use crate::emulator::state::State;
 
 /// The path that stands for an input in the command.
@@ -45,24 +46,25 @@ fn download(state: &State, place: &Place, folder: &Path) -> Result<PathBuf, Stri
     let there =
         |what: &dyn std::fmt::Display| format!("{}/{}: {what}", place.container, place.path);
     std::fs::create_dir_all(folder).map_err(|error| there(&error))?;
-    if !place.path.is_empty()
-        && !place.path.ends_with('/')
-        && let Ok(blob) = state.blobs.get(&place.container, &place.path)
-    {
-        let base = place.path.rsplit('/').next().unwrap_or("file");
+    let whole = place.path.trim_end_matches('/');
+    let exact = state.blobs.get(&place.container, whole).ok();
+    let is_folder = exact.as_ref().is_some_and(Blob::is_folder);
+    if let Some(blob) = exact.filter(|_| !is_folder && whole == place.path) {
+        let base = whole.rsplit('/').next().unwrap_or("file");
         let file = folder.join(base);
         blob.content
             .write_to(&file)
             .map_err(|error| there(&error))?;
         return Ok(file);
     }
-    let prefix = match place.path.trim_end_matches('/') {
-        "" => String::new(),
-        path => format!("{path}/"),
+    let prefix = if whole.is_empty() {
+        String::new()
+    } else {
+        format!("{whole}/")
     };
     let blobs = state.blobs.list(&place.container, &prefix);
     let blobs = blobs.map_err(|_refused| there(&"the container does not exist"))?;
-    if blobs.is_empty() {
+    if blobs.is_empty() && !is_folder {
         return Err(there(
             &"The requested stream was not found. (ScriptExecution.StreamAccess.NotFound)",
         ));

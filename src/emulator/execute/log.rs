@@ -15,11 +15,8 @@ pub(super) const PIPELINE: &str = "logs/azureml/executionlogs.txt";
 pub(super) fn append(state: &State, job: &str, file: &str, bytes: &[u8]) {
     let path = format!("{}{file}", Job::log_prefix(job));
     state.blobs.log(ARTIFACT_CONTAINER, &path, bytes);
-    let known = state
-        .jobs
-        .get(job)
-        .is_none_or(|job| job.logs.iter().any(|log| log == file));
-    if !known {
+    let is_known = |job: &Job| job.logs.iter().any(|log| log == file);
+    if state.jobs.ask(job, is_known) == Some(false) {
         state.jobs.update(job, |job| job.logs.push(file.to_owned()));
     }
 }

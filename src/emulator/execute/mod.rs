@@ -9,6 +9,7 @@ pub(crate) mod machine;
 mod outputs;
 mod process;
 mod step;
+mod wiring;
 mod work;
 
 use std::collections::BTreeMap;

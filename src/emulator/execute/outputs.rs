@@ -82,6 +82,9 @@ pub(super) fn collect(state: &State, job: &str, pending: &Pending) -> Result<Out
         }
     } else {
         let files = files_under(&pending.path).map_err(told)?;
+        if files.is_empty() {
+            state.blobs.mark_folder(container, &pending.place.path);
+        }
         for (relative, file) in files {
             let path = format!("{}{relative}", pending.place.path);
             state.blobs.upload(container, &path, &file).map_err(told)?;

@@ -24,8 +24,9 @@ exec 9<&-
 trap : TERM
 bash -c "$1"
 code=$?
-kill -KILL "$watch" 2>/dev/null
-wait "$watch" 2>/dev/null
+exec >/dev/null 2>&1
+kill -KILL "$watch"
+wait "$watch"
 exit "$code""#;
 
 /// How long the log is read after the command's end, for a process that left the group and still holds the pipe.
@@ -160,4 +161,53 @@ fn exit_code(status: ExitStatus) -> i32 {
         .code()
         .or_else(|| status.signal().map(|signal| 128 + signal))
         .unwrap_or(-1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::emulator::Options;
+
+    /// What is left of a process: a zombie has ended and was only not collected yet.
+    fn is_alive(process: &str) -> bool {
+        std::fs::read_to_string(format!("/proc/{process}/stat"))
+            .is_ok_and(|stat| !stat.contains(") Z "))
+    }
+
+    #[tokio::test]
+    async fn what_a_command_started_ends_even_if_nobody_is_left_to_kill_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let machine = Machine::new(&Options::default(), folder.path()).unwrap();
+        let (sender, mut pids) = tokio::sync::mpsc::unbounded_channel();
+        let path = machine.search_path().await.clone();
+        let here = folder.path().to_owned();
+        let running = tokio::spawn(async move {
+            let script = Script {
+                command: "sleep 600 & echo $!; wait",
+                folder: &here,
+                variables: vec![("PATH".to_owned(), path)],
+                timeout: None,
+                grace: Duration::from_secs(1),
+            };
+            let cancel = CancellationToken::new();
+            run(&machine, script, &cancel, move |bytes| {
+                sender
+                    .send(String::from_utf8_lossy(bytes).trim().to_owned())
+                    .unwrap();
+            })
+            .await
+        });
+        let process = pids.recv().await.unwrap();
+        assert!(is_alive(&process));
+        // As when the emulator is killed itself: nothing is told, the pipe just closes.
+        running.abort();
+        let gone = async {
+            while is_alive(&process) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), gone)
+            .await
+            .unwrap();
+    }
 }

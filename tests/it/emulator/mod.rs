@@ -1,0 +1,11 @@
+//! The emulator from outside: plain HTTP against a running one, judged by what the real service answers.
+
+mod assets;
+mod blobs;
+mod desk;
+mod front_door;
+mod jobs;
+mod official;
+mod pipelines;
+mod run_history;
+mod sign_in;
