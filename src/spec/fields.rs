@@ -186,10 +186,22 @@ impl<'n> Field<'n> {
         report.add(self.node, &self.path, message);
     }
 
+    /// What the value is, for a message; passwords and keys are not repeated.
+    fn found(&self) -> String {
+        let name = self.path.rsplit('.').next().unwrap_or_default();
+        if ["password", "secret", "key"]
+            .iter()
+            .any(|word| name.contains(word))
+        {
+            return "this value".into();
+        }
+        self.node.describe()
+    }
+
     fn expected(&self, report: &mut Report, what: &str) {
         self.problem(
             report,
-            format!("{what} is expected here, not {}", self.node.describe()),
+            format!("{what} is expected here, not {}", self.found()),
         );
     }
 
@@ -263,7 +275,7 @@ impl<'n> Field<'n> {
             };
             self.problem(
                 report,
-                format!("text is expected here, not {}{hint}", self.node.describe()),
+                format!("text is expected here, not {}{hint}", self.found()),
             );
         }
         text
@@ -400,7 +412,7 @@ impl<'n> Field<'n> {
             .join(", ");
         self.problem(
             report,
-            format!("{} is not one of {listed}{hint}", self.node.describe()),
+            format!("{} is not one of {listed}{hint}", self.found()),
         );
         None
     }
@@ -418,6 +430,19 @@ mod tests {
 
     use super::*;
     use crate::spec::yaml::parse;
+
+    #[test]
+    fn a_password_of_the_wrong_type_is_not_repeated() {
+        let node = parse(b"admin_password: 123456\n", Path::new("c.yml")).unwrap();
+        let mut report = Report::default();
+        let mut fields = Field::root(&node).fields(&mut report).unwrap();
+        assert!(fields.text("admin_password", &mut report).is_none());
+        let said = report.into_result().unwrap_err().to_string();
+        assert!(
+            said.contains("put it in quotes") && !said.contains("123456"),
+            "{said}"
+        );
+    }
 
     #[test]
     fn every_problem_of_a_mapping_is_reported_with_its_place_and_nearest_word() {

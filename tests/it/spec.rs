@@ -11,6 +11,7 @@ mod cases;
 mod kit;
 mod render;
 mod robustness;
+mod seams;
 
 use std::path::Path;
 

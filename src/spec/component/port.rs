@@ -171,9 +171,7 @@ fn number_or_text(
     };
     let text = match (kind, raw.as_deref()) {
         (_, None) => None,
-        ("integer", Some(text)) => {
-            truth(text).or_else(|| number(text).map(|value| format!("{:.0}", value.trunc())))
-        }
+        ("integer", Some(text)) => number(text).map(|value| format!("{:.0}", value.trunc())),
         ("number", Some(text)) => match text {
             "True" if field.node.kind == Kind::Bool(true) => Some("1.0".into()),
             "False" if field.node.kind == Kind::Bool(false) => Some("0.0".into()),
@@ -196,11 +194,6 @@ fn number_or_text(
         );
     }
     text
-}
-
-/// A boolean is an integer to Python.
-fn truth(text: &str) -> Option<String> {
-    matches!(text, "True" | "False").then(|| text.to_owned())
 }
 
 #[expect(

@@ -96,7 +96,7 @@ fn data_uri(
         field.problem(&mut session.report, "the path must not be empty");
         return None;
     }
-    if is_url(&text) || text.starts_with("runs:") {
+    if is_url(&text) {
         return Some(text);
     }
     let found = session.find(field, &text, base)?;
@@ -153,8 +153,8 @@ fn auto_delete(field: &Field<'_>, report: &mut Report) -> Option<Value> {
     let value = fields.text("value", report);
     fields.refuse_rest(report);
     let condition = condition.map(|condition| match condition.as_str() {
-        "created_greater_than" => "CreatedGreaterThan",
-        _ => "LastAccessedGreaterThan",
+        "created_greater_than" => "createdGreaterThan",
+        _ => "lastAccessedGreaterThan",
     });
     Some(json!({"condition": condition, "value": value}))
 }

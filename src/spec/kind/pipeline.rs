@@ -1,5 +1,6 @@
 //! `type: pipeline`: steps that run as a graph. Each step is a command component, inline, in a file of the project or registered.
 
+mod settings;
 mod step;
 
 use std::path::Path;

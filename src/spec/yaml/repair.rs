@@ -64,12 +64,10 @@ impl Repaired {
             Misplaced::Quoted { line, column } => (self.continuation_of(line, column), column + 1),
             Misplaced::Flow { line } => (line..line + 1, FLOW_INDENT),
         };
-        let fresh: Vec<usize> = lines
-            .filter(|line| !self.moved.contains_key(line))
-            .collect();
-        let mut text = String::with_capacity(self.text.len() + fresh.len() * by);
+        let mut text = String::with_capacity(self.text.len());
         for (index, line) in self.text.split_inclusive('\n').enumerate() {
-            if fresh.contains(&(index + 1)) && !line.trim().is_empty() {
+            let fresh = lines.contains(&(index + 1)) && !self.moved.contains_key(&(index + 1));
+            if fresh && !line.trim().is_empty() {
                 text.push_str(&" ".repeat(by));
                 self.moved.insert(index + 1, by);
             }

@@ -163,7 +163,7 @@ impl Node {
     /// What the value is, for a message.
     pub fn describe(&self) -> String {
         match &self.kind {
-            Kind::Null => "nothing".into(),
+            Kind::Null => "an empty value".into(),
             Kind::Bool(_) => format!("the boolean {}", self.scalar_text().unwrap_or_default()),
             Kind::Integer(_) | Kind::Float(_) => {
                 format!("the number {}", self.scalar_text().unwrap_or_default())
