@@ -74,7 +74,8 @@ fn accepts(site: &Site, wanted: Audience, aud: &str) -> bool {
         Audience::MachineLearning => aud == MACHINE_LEARNING,
         Audience::DataPlane => management() || aud == MACHINE_LEARNING,
         Audience::Storage => {
-            aud == STORAGE || aud == format!("https://{}.blob.{}", site.account, site.authority)
+            aud == STORAGE
+                || aud == format!("https://{}.blob.{}", site.account, site.storage_suffix())
         }
     }
 }

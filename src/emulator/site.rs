@@ -51,12 +51,19 @@ impl Site {
         format!("azureml-blobstore-{}", self.workspace_id)
     }
 
+    /// What follows `<account>.blob.` in storage addresses. With `core.` in it, as in every cloud: Microsoft's clients look for `.blob.core.`
+    /// to find the account's name. Without it the addresses work as well.
+    pub(crate) fn storage_suffix(&self) -> String {
+        format!("core.{}", self.authority)
+    }
+
     pub(crate) fn blob_url(&self, container: &str, path: &str) -> String {
         let path = super::request::percent_encode(path);
         let slash = if path.is_empty() { "" } else { "/" };
         format!(
             "http://{}.blob.{}/{container}{slash}{path}",
-            self.account, self.authority
+            self.account,
+            self.storage_suffix()
         )
     }
 

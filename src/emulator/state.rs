@@ -82,7 +82,7 @@ impl State {
             state.datastores.put(name, json!({
                 "description": null, "tags": null, "properties": null, "isDefault": is_default,
                 "credentials": {"credentialsType": "AccountKey"}, "datastoreType": "AzureBlob",
-                "accountName": state.site.account, "containerName": container, "endpoint": state.site.authority, "protocol": "http",
+                "accountName": state.site.account, "containerName": container, "endpoint": state.site.storage_suffix(), "protocol": "http",
                 "serviceDataAccessAuthIdentity": identity,
                 "subscriptionId": state.site.subscription, "resourceGroup": state.site.resource_group,
             }));

@@ -136,8 +136,10 @@ fn datastore(state: &State, rest: &str) -> Result<Place, String> {
 /// A URL on the emulator's own storage; anything else is out of reach.
 fn own_blob(state: &State, uri: &str) -> Result<Place, String> {
     let parsed = url::Url::parse(uri).map_err(|error| format!("{uri}: {error}"))?;
-    let host = format!("{}.blob.localhost", state.site.account);
-    let ours = parsed.host_str() == Some(&host) && parsed.port() == Some(state.site.port);
+    let host = parsed.host_str().unwrap_or("");
+    let suffix = host.strip_prefix(&format!("{}.blob.", state.site.account));
+    let ours = matches!(suffix, Some("localhost" | "core.localhost"))
+        && parsed.port() == Some(state.site.port);
     if !ours {
         let (shown, _) = uri.split_once('?').unwrap_or((uri, ""));
         return Err(format!(

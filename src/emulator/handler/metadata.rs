@@ -32,7 +32,7 @@ pub(crate) fn endpoints(site: &Site, call: &Call) -> Reply {
         "batch": "https://batch.core.windows.net/",
         "media": "https://rest.media.azure.net",
         "suffixes": {
-            "storage": site.authority, "acrLoginServer": "azurecr.io", "keyVaultDns": "vault.azure.net",
+            "storage": site.storage_suffix(), "acrLoginServer": "azurecr.io", "keyVaultDns": "vault.azure.net",
             "sqlServerHostname": "database.windows.net", "azureDataLakeStoreFileSystem": "azuredatalakestore.net",
         },
     });

@@ -63,6 +63,7 @@ impl Desk {
             .no_proxy()
             .resolve("localhost", address)
             .resolve("stemulator.blob.localhost", address)
+            .resolve("stemulator.blob.core.localhost", address)
             .build()
             .unwrap();
         Self { emulator, http }

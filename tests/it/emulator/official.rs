@@ -20,10 +20,12 @@ async fn container(desk: &Desk) -> BlobContainerClient {
     let pending = desk.arm(Method::POST, start, Some(wish)).await.body;
     let signed = &pending["blobReferenceForConsumption"]["credential"]["sasUri"];
     let url = Url::parse(signed.as_str().unwrap()).unwrap();
-    let mut options = BlobContainerClientOptions::default();
-    options.client_options = ClientOptions {
-        transport: Some(Transport::new(Arc::new(desk.http.clone()))),
-        ..ClientOptions::default()
+    let options = BlobContainerClientOptions {
+        client_options: ClientOptions {
+            transport: Some(Transport::new(Arc::new(desk.http.clone()))),
+            ..ClientOptions::default()
+        },
+        ..BlobContainerClientOptions::default()
     };
     BlobContainerClient::new(url, None, Some(options)).unwrap()
 }
