@@ -367,5 +367,4 @@ fn argument(def: &'static InputDef) -> Arg {
 }
 
 #[cfg(test)]
-#[path = "cli_tests.rs"]
 mod tests;

@@ -156,6 +156,11 @@ impl Cloud {
         })
     }
 
+    /// The page of the Studio, where there is one: a stand-in's resources are not shown there.
+    pub fn studio(&self) -> Option<&str> {
+        self.stand_in.is_none().then_some(self.studio.as_str())
+    }
+
     /// The scope to ask a token for.
     pub fn scope(&self, audience: Audience) -> String {
         let resource = match audience {

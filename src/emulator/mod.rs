@@ -45,6 +45,9 @@ use self::job::Job;
 use self::site::Site;
 use self::state::State;
 
+/// An application to sign in as; sign-in takes any.
+const CLIENT: &str = "00000000-0000-0000-0000-0000000000cc";
+
 /// How the emulator is set up. The default is a workspace of its own on a free port, with this machine's Python.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -158,6 +161,18 @@ impl Emulator {
             state,
             server: Some(server),
         })
+    }
+
+    /// How a client is pointed here: names of inputs with their values. Any client secret is accepted.
+    pub fn settings(&self) -> [(&'static str, String); 6] {
+        [
+            ("arm-endpoint", self.endpoint().to_owned()),
+            ("subscription-id", self.subscription().to_owned()),
+            ("resource-group", self.resource_group().to_owned()),
+            ("workspace", self.workspace().to_owned()),
+            ("tenant-id", self.tenant().to_owned()),
+            ("client-id", CLIENT.to_owned()),
+        ]
     }
 
     /// `http://localhost:PORT`, the address of ARM and of everything else.

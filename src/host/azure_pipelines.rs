@@ -313,6 +313,10 @@ impl Host for AzurePipelines {
             .map(str::to_owned)
     }
 
+    fn child_environment(&self) -> Vec<(String, String)> {
+        self.env.for_children()
+    }
+
     fn undefined_variable(&self, value: &str) -> Option<String> {
         undefined_macro(value).map(str::to_owned)
     }

@@ -58,6 +58,8 @@ pub trait Host: Debug + Send + Sync {
     fn facts(&self) -> RunFacts;
     /// A standard variable (`AZURE_TENANT_ID`, ...) of the environment; `None` when blank.
     fn variable(&self, name: &str) -> Option<String>;
+    /// The environment for sub-processes: what is safe to hand on.
+    fn child_environment(&self) -> Vec<(String, String)>;
     /// The variable that the host should have filled into this value and did not know; a mistake of the user's to report.
     fn undefined_variable(&self, value: &str) -> Option<String>;
     /// What the host holds secret; shared with every clone.

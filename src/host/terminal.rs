@@ -291,6 +291,10 @@ impl Host for Terminal {
         self.env.get(name).map(str::to_owned)
     }
 
+    fn child_environment(&self) -> Vec<(String, String)> {
+        self.env.for_children()
+    }
+
     fn undefined_variable(&self, _value: &str) -> Option<String> {
         None
     }

@@ -30,6 +30,12 @@ use std::path::{Path, PathBuf};
 use fields::Field;
 use session::Session;
 
+/// YAML text as JSON: a conda file that the service gives back as JSON can so be compared with the one at hand. `None` when it
+/// is no YAML.
+pub fn yaml_to_json(text: &str) -> Option<serde_json::Value> {
+    Some(python::json_of(&yaml::parse_value(text).ok()?))
+}
+
 /// Which resource a document is to describe; a stage asks for one of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expected {

@@ -243,6 +243,8 @@ mod tests {
             },
         ],
         outputs: &[],
+        needs_workspace: true,
+        run: crate::stage::does_nothing,
     };
 
     fn github(pairs: &[(&str, &str)]) -> GitHub {
@@ -361,6 +363,8 @@ mod tests {
             summary: "",
             inputs: &[def("traffic", false, Shape::Text)],
             outputs: &[],
+            needs_workspace: true,
+            run: crate::stage::does_nothing,
         };
         let host = github(&[
             ("INPUT_FILE", "f"),

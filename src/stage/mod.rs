@@ -1,8 +1,38 @@
 //! The stages: order of steps and the words the user reads. This file owns what a stage is and the list of them.
 
+pub mod connect;
+pub mod context;
+pub mod create_compute;
+pub mod document;
 pub mod inputs;
+pub mod links;
+pub mod read_config;
+pub mod register_data;
+pub mod register_environment;
+pub mod run_job;
+mod sign_in;
 
 use std::fmt;
+
+use futures::future::BoxFuture;
+
+pub use context::Context;
+use inputs::RawInputs;
+
+/// Every stage, in the order in which a pipeline uses them. A new stage is one line here.
+pub static STAGES: &[&Stage] = &[
+    &connect::STAGE,
+    &read_config::STAGE,
+    &register_environment::STAGE,
+    &create_compute::STAGE,
+    &register_data::STAGE,
+    &run_job::STAGE,
+];
+
+/// The stage of that name.
+pub fn find(name: &str) -> Option<&'static Stage> {
+    STAGES.iter().copied().find(|stage| stage.name == name)
+}
 
 /// One stage of the loop, as a row of [`STAGES`]. Flags, CI inputs, help and manifests are derived from it.
 pub struct Stage {
@@ -12,6 +42,18 @@ pub struct Stage {
     /// Besides [`COMMON_INPUTS`].
     pub inputs: &'static [InputDef],
     pub outputs: &'static [OutputDef],
+    /// Whether it makes sense without a workspace: what only reads files does.
+    pub needs_workspace: bool,
+    pub run: StageFn,
+}
+
+/// What a stage does; outputs and report go through the context.
+pub type StageFn = for<'a> fn(&'a Context, RawInputs) -> BoxFuture<'a, anyhow::Result<()>>;
+
+/// For tests of what surrounds a stage.
+#[cfg(test)]
+pub(crate) fn does_nothing(_: &Context, _: RawInputs) -> BoxFuture<'_, anyhow::Result<()>> {
+    Box::pin(async { Ok(()) })
 }
 
 impl fmt::Debug for Stage {
@@ -55,7 +97,33 @@ pub struct OutputDef {
     pub help: &'static str,
 }
 
-const fn text(name: &'static str, help: &'static str) -> InputDef {
+/// A remote job ended other than `Completed`.
+#[derive(Debug, thiserror::Error)]
+#[error("job {name} ended as {status}{}", .reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default())]
+pub struct JobFailed {
+    pub name: String,
+    pub status: String,
+    pub reason: Option<String>,
+    pub advice: Option<String>,
+}
+
+/// A state of things on Azure that a stage does not go on with.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Refused {
+    pub message: String,
+    pub advice: Option<String>,
+}
+
+/// The stated `timeout` passed; what became of the remote work is part of the message.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct WaitEnded {
+    pub message: String,
+    pub advice: String,
+}
+
+pub(crate) const fn text(name: &'static str, help: &'static str) -> InputDef {
     InputDef {
         name,
         help,
@@ -65,7 +133,7 @@ const fn text(name: &'static str, help: &'static str) -> InputDef {
     }
 }
 
-const fn shaped(name: &'static str, shape: Shape, help: &'static str) -> InputDef {
+pub(crate) const fn shaped(name: &'static str, shape: Shape, help: &'static str) -> InputDef {
     InputDef {
         name,
         help,
@@ -147,3 +215,17 @@ pub static COMMON_INPUTS: &[InputDef] = &[
         "Print the requests instead of sending them",
     ),
 ];
+
+/// The input that names the YAML file of a stage.
+pub(crate) const FILE: InputDef = shaped("file", Shape::Path, "YAML file that describes it");
+pub(crate) const NAME: InputDef = text("name", "Name; wins over the file's");
+pub(crate) const VERSION: InputDef = text("version", "Version; wins over the file's");
+pub(crate) const SET: InputDef = shaped(
+    "set",
+    Shape::Lines,
+    "Overrides of the file's fields, one `key.path=value` a line",
+);
+pub(crate) const CHANGED: OutputDef = OutputDef {
+    name: "changed",
+    help: "created, updated or unchanged",
+};

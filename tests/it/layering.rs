@@ -38,13 +38,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("post", &["run", "stage", "azure", "host"]),
     ("demo", &["run", "emulator", "stage", "host"]),
+    ("cli", &["stage", "host"]),
     (
-        "cli",
+        "dispatch",
         &[
-            "run", "post", "demo", "emulator", "stage", "host", "failure",
+            "cli", "run", "post", "demo", "emulator", "stage", "host", "failure", "azure",
         ],
     ),
-    ("main", &["cli", "run", "post", "demo", "host", "failure"]),
+    ("main", &["dispatch", "host"]),
 ];
 
 /// Chosen among by `host::detect`; everybody else sees the trait.
@@ -247,8 +248,10 @@ fn every_part_depends_only_on_what_the_architecture_allows() {
 #[test]
 fn only_host_env_reads_the_environment() {
     let readers = ["var", "vars", "var_os", "vars_os", "set_var", "remove_var"];
+    // The emulator is a world of its own: it looks up the PATH that its jobs run with.
+    let may = ["host/env.rs", "emulator/execute/machine.rs"];
     let wrong = offenders(|source| {
-        source.name != "host/env.rs"
+        !may.contains(&source.name.as_str())
             && readers
                 .iter()
                 .any(|reader| source.follows(&["env", "::", reader]))
@@ -269,9 +272,8 @@ fn one_file_of_the_translator_and_one_of_the_emulator_name_the_yaml_crate() {
 }
 
 #[test]
-fn only_main_ends_the_process() {
-    let wrong =
-        offenders(|source| source.name != "main.rs" && source.follows(&["process", "::", "exit"]));
+fn nothing_ends_the_process_but_the_end_of_main() {
+    let wrong = offenders(|source| source.follows(&["process", "::", "exit"]));
     assert!(wrong.is_empty(), "return an error instead: {wrong:?}");
 }
 

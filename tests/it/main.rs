@@ -12,4 +12,5 @@ mod examples;
 mod host;
 mod layering;
 mod spec;
+mod stage;
 mod support;

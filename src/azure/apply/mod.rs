@@ -62,8 +62,14 @@ impl fmt::Display for Missing {
                 place.column
             )?;
         }
-        write!(
-            f,
+        f.write_str(&self.text())
+    }
+}
+
+impl Missing {
+    /// What is missing, without the place.
+    pub fn text(&self) -> String {
+        format!(
             "{} `{}` does not exist in the workspace",
             self.kind, self.name
         )

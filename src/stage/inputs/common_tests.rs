@@ -9,6 +9,8 @@ static STAGE: Stage = Stage {
     summary: "",
     inputs: &[],
     outputs: &[],
+    needs_workspace: true,
+    run: crate::stage::does_nothing,
 };
 
 fn resolve(

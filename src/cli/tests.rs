@@ -36,12 +36,16 @@ static RUN_JOB: Stage = Stage {
         },
     ],
     outputs: &[],
+    needs_workspace: true,
+    run: crate::stage::does_nothing,
 };
 static CONNECT: Stage = Stage {
     name: "connect",
     summary: "Sign in",
     inputs: &[],
     outputs: &[],
+    needs_workspace: true,
+    run: crate::stage::does_nothing,
 };
 static ALL: &[&Stage] = &[&RUN_JOB, &CONNECT];
 

@@ -1,0 +1,140 @@
+//! What all stages share that take a YAML file: their inputs, the translation, the dry run and the way an asset is registered.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::inputs::Lines;
+use super::{Context, links};
+use crate::azure::Azure;
+use crate::azure::apply::{Applied, Execution};
+use crate::report::{PhaseKind, Resource};
+use crate::spec::{self, Expected, LocalFiles, Overrides, Plan, Source};
+
+/// `file`, `name`, `version` and `set`, as every such stage has them.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct DocumentInputs {
+    pub(crate) file: Option<PathBuf>,
+    pub(crate) name: Option<String>,
+    pub(crate) version: Option<String>,
+    #[serde(default)]
+    pub(crate) set: Lines,
+}
+
+impl DocumentInputs {
+    /// Translates the file and the overrides; all problems at once, nothing written.
+    pub(crate) fn plan(
+        &self,
+        context: &Context,
+        expected: Expected,
+        fields: Vec<(&str, Option<String>)>,
+    ) -> anyhow::Result<Plan> {
+        let fields = fields
+            .into_iter()
+            .filter_map(|(key, value)| Some((key.to_owned(), value?)))
+            .collect();
+        let overrides = Overrides {
+            name: self.name.clone(),
+            version: self.version.clone(),
+            fields,
+            set: self.set_pairs(context)?,
+        };
+        let file = self.file.as_deref().map(|file| context.path(file));
+        let source = Source {
+            expected,
+            file: file.as_deref(),
+            working_directory: &context.working_directory,
+            overrides: &overrides,
+        };
+        let _phase = context.phase("reading files", PhaseKind::Working);
+        Ok(spec::translate(&source, &LocalFiles)?)
+    }
+
+    fn set_pairs(&self, context: &Context) -> anyhow::Result<Vec<(String, String)>> {
+        let pair = |line: &String| match line.split_once('=') {
+            Some((key, value)) if !key.trim().is_empty() => {
+                Ok((key.trim().to_owned(), value.trim().to_owned()))
+            }
+            _ => {
+                Err(context.malformed("set", format!("{line:?} is not of the form key.path=value")))
+            }
+        };
+        Ok(self.set.0.iter().map(pair).collect::<Result<_, _>>()?)
+    }
+}
+
+/// Shows what would be sent. Needs no credentials; what it could not look up stays as written.
+pub(crate) fn show_plan(context: &Context, plan: Plan) -> anyhow::Result<()> {
+    let preview = Execution::new(context.offline()?, plan, spec::yaml_to_json).preview(None)?;
+    for upload in &preview.uploads {
+        context.note(format!(
+            "upload {} ({} files, {} bytes) to {}",
+            upload.written, upload.files, upload.bytes, upload.destination
+        ));
+    }
+    for request in &preview.requests {
+        context.note(format!(
+            "PUT {}?api-version={}",
+            request.path, request.api_version
+        ));
+        for line in serde_json::to_string_pretty(&request.body)?.lines() {
+            context.note(line);
+        }
+    }
+    context
+        .report()
+        .notes
+        .push("dry run: nothing was sent".to_owned());
+    Ok(())
+}
+
+/// Registers an asset and says whether it was created, updated or unchanged. `id_output` names the output of its id.
+pub(crate) async fn register(
+    context: &Context,
+    kind: &str,
+    plan: Plan,
+    id_output: &str,
+) -> anyhow::Result<()> {
+    if context.inputs.dry_run {
+        return show_plan(context, plan);
+    }
+    let azure = context.azure()?;
+    let execution = Execution::new(azure.clone(), plan, spec::yaml_to_json);
+    {
+        let _phase = context.phase("looking up", PhaseKind::Working);
+        execution.look_up().await?;
+    }
+    let applied = {
+        let _phase = context.phase("uploading and writing", PhaseKind::Working);
+        execution.send(None).await?
+    };
+    let change = applied.change;
+    context.output(id_output, &applied.id)?;
+    context.output("changed", change.as_str())?;
+    let link = asset_link(&azure, kind, &applied).await?;
+    context.resource(Resource {
+        kind: kind.to_owned(),
+        name: applied.name,
+        version: applied.version,
+        change,
+        id: applied.id,
+        link,
+    });
+    Ok(())
+}
+
+async fn asset_link(
+    azure: &Azure,
+    kind: &str,
+    applied: &Applied,
+) -> anyhow::Result<Option<String>> {
+    let cloud = azure.cloud().await?;
+    let version = applied.version.as_deref().unwrap_or_default();
+    Ok(links::asset(
+        &cloud,
+        azure.workspace(),
+        kind,
+        &applied.name,
+        version,
+    ))
+}

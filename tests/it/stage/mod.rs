@@ -1,0 +1,11 @@
+//! Stages on the emulator, down the same road as the product: happy, again, refused, bad input.
+
+mod assets;
+mod connect;
+mod create_compute;
+mod dry_run;
+mod interrupted;
+mod read_config;
+mod run_job;
+mod secrets;
+mod taxi;

@@ -1,0 +1,241 @@
+//! `run-job`: submitting, following, re-attaching, ending as the job ends.
+
+use aml_runner::emulator::Fault;
+
+use crate::support::world::{World, read};
+
+fn command(world: &World, text: &str) {
+    let yaml = format!(
+        "command: |\n  {}\nenvironment: azureml:AzureML-sklearn-1.5@latest\ncompute: cpu\n",
+        text.replace('\n', "\n  ")
+    );
+    world.file("job.yml", &yaml);
+}
+
+async fn with_compute() -> World {
+    let world = World::new().await;
+    world
+        .stage(
+            "create-compute",
+            &[("name", "cpu"), ("size", "Standard_DS3_v2")],
+        )
+        .await
+        .succeeded();
+    world
+}
+
+#[tokio::test]
+async fn the_wine_pipeline_runs_to_its_end_and_reports_steps_metrics_and_model() {
+    let world = World::with_wine().await;
+    world.prepare_wine().await;
+    let inputs = [("file", "pipeline.yml"), ("download", "model=fetched")];
+    let ran = world.on_github("run-job", &inputs, &[]).await.succeeded();
+    let job = ran.report.job.as_ref().unwrap();
+    assert_eq!(ran.output("job-status"), "Completed");
+    let steps: Vec<_> = job
+        .steps
+        .iter()
+        .map(|step| (step.name.as_str(), step.status.as_str()))
+        .collect();
+    for name in ["prepare", "train", "evaluate", "register"] {
+        assert!(steps.contains(&(name, "Completed")), "{steps:?}");
+    }
+    assert!(
+        job.metrics
+            .iter()
+            .any(|metric| metric.key == "accuracy" && metric.value > 0.9),
+        "{:?}",
+        job.metrics
+    );
+    assert!(
+        ran.output("model-id")
+            .contains("/models/wine-cultivar/versions/1"),
+        "{}",
+        ran.shown
+    );
+    assert!(world.folder.path().join("fetched/model.json").is_file());
+    assert!(
+        ran.shown.contains("kept 133 wines for training"),
+        "{}",
+        ran.shown
+    );
+    let summary = read(world.folder.path(), "host/GITHUB_STEP_SUMMARY");
+    for word in ["wine-cultivar", "accuracy", "prepare", "Completed"] {
+        assert!(summary.contains(word), "{word}: {summary}");
+    }
+}
+
+#[tokio::test]
+async fn a_job_is_stamped_with_git_and_the_run_that_submitted_it() {
+    let world = with_compute().await;
+    command(&world, "true");
+    let ran = world
+        .on_github("run-job", &[("file", "job.yml")], &[])
+        .await
+        .succeeded();
+    let put = &world.requests("PUT", "/jobs/")[0];
+    let tags = &put.body.as_ref().unwrap()["properties"]["tags"];
+    assert_eq!(
+        tags["ci.run"], "https://github.com/octo/wine/actions/runs/900/attempts/1",
+        "{}",
+        ran.shown
+    );
+    assert_eq!(tags["ci.actor"], "octocat");
+    assert_eq!(
+        tags["ci.commit"],
+        "0123456789abcdef0123456789abcdef01234567"
+    );
+}
+
+#[tokio::test]
+async fn a_failing_step_fails_the_stage_with_its_error_and_the_end_of_its_log() {
+    let world = with_compute().await;
+    command(&world, "echo before the fall\nexit 3");
+    let ran = world
+        .on_github("run-job", &[("file", "job.yml")], &[])
+        .await;
+    assert_eq!(ran.code, 1);
+    assert_eq!(ran.output("job-status"), "Failed");
+    let error = ran.report.error.as_deref().unwrap();
+    assert!(error.contains("before the fall"), "{error}");
+    assert!(error.contains('3'), "{error}");
+    assert!(ran.shown.contains("::error"), "{}", ran.shown);
+}
+
+#[tokio::test]
+async fn a_failed_step_of_a_pipeline_is_named_and_what_depends_on_it_does_not_run() {
+    let world = with_compute().await;
+    world.file(
+        "p.yml",
+        "type: pipeline\nsettings: {default_compute: azureml:cpu}\njobs:\n  good:\n    command: echo fine\n    environment: azureml:AzureML-x@latest\n  bad:\n    command: echo the reason && exit 7\n    environment: azureml:AzureML-x@latest\n    outputs:\n      o: {type: uri_folder}\n  after:\n    command: ls ${{inputs.i}}\n    environment: azureml:AzureML-x@latest\n    inputs:\n      i: ${{parent.jobs.bad.outputs.o}}\n",
+    );
+    let ran = world.stage("run-job", &[("file", "p.yml")]).await;
+    assert_eq!(ran.code, 1, "{}", ran.shown);
+    assert!(ran.shown.contains("step bad failed"), "{}", ran.shown);
+    assert!(ran.shown.contains("the reason"), "{}", ran.shown);
+    let job = ran.report.job.unwrap();
+    let after = job.steps.iter().find(|step| step.name == "after");
+    assert!(
+        after.is_none_or(|step| step.status != "Completed"),
+        "{:?}",
+        job.steps
+    );
+}
+
+#[tokio::test]
+async fn a_second_attempt_of_a_finished_run_submits_the_next_name() {
+    let world = with_compute().await;
+    command(&world, "true");
+    let first = world
+        .on_github("run-job", &[("file", "job.yml")], &[])
+        .await
+        .succeeded();
+    let second = world
+        .on_github(
+            "run-job",
+            &[("file", "job.yml")],
+            &[("GITHUB_RUN_ATTEMPT", "2")],
+        )
+        .await
+        .succeeded();
+    assert_eq!(
+        second.output("job-name"),
+        format!("{}-2", first.output("job-name"))
+    );
+    assert_eq!(world.emulator.job_names().len(), 2);
+}
+
+#[tokio::test]
+async fn without_wait_the_stage_ends_once_the_job_is_submitted() {
+    let world = with_compute().await;
+    command(&world, "sleep 600");
+    let ran = world
+        .stage(
+            "run-job",
+            &[("file", "job.yml"), ("wait", "false"), ("name", "mine")],
+        )
+        .await
+        .succeeded();
+    assert_eq!(ran.output("job-name"), "mine");
+    assert!(!ran.output("job-status").is_empty());
+    assert!(
+        ran.output("studio-url").contains("/runs/mine"),
+        "{}",
+        ran.shown
+    );
+}
+
+#[tokio::test]
+async fn a_timeout_ends_the_wait_with_its_own_code_and_says_what_became_of_the_job() {
+    let world = with_compute().await;
+    command(&world, "sleep 600");
+    let inputs = |fate| [("file", "job.yml"), ("timeout", "1s"), ("on-timeout", fate)];
+    let left = world.stage("run-job", &inputs("leave")).await;
+    assert_eq!(left.code, 4, "{}", left.shown);
+    assert!(left.shown.contains("it runs on"), "{}", left.shown);
+    assert!(world.requests("POST", "/cancel").is_empty());
+    let cancelled = world.stage("run-job", &inputs("cancel")).await;
+    assert_eq!(cancelled.code, 4);
+    assert!(
+        cancelled.shown.contains("it was cancelled"),
+        "{}",
+        cancelled.shown
+    );
+    assert_eq!(
+        world
+            .emulator
+            .wait_for_job(cancelled.output("job-name"))
+            .await,
+        Some("Canceled")
+    );
+}
+
+#[tokio::test]
+async fn a_cluster_that_does_not_exist_is_said_with_its_line_before_anything_is_uploaded() {
+    let world = World::new().await;
+    world.file("src/a.py", "print(1)\n");
+    world.file("job.yml", "command: python a.py\ncode: src\nenvironment: azureml:AzureML-x@latest\ncompute: nowhere\n");
+    let ran = world
+        .on_github("run-job", &[("file", "job.yml")], &[])
+        .await;
+    assert_eq!(ran.code, 1);
+    assert!(ran.shown.contains("line=4"), "{}", ran.shown);
+    assert!(ran.shown.contains("nowhere"), "{}", ran.shown);
+    assert!(world.writes().is_empty());
+}
+
+#[tokio::test]
+async fn a_lost_answer_to_the_submission_leaves_one_job() {
+    let world = with_compute().await;
+    command(&world, "echo once");
+    world
+        .emulator
+        .faults()
+        .add("PUT", "/jobs/", 1, Fault::DropAfter);
+    let ran = world
+        .stage("run-job", &[("file", "job.yml")])
+        .await
+        .succeeded();
+    assert!(ran.shown.contains("retry 1 of PUT"), "{}", ran.shown);
+    assert_eq!(world.emulator.job_names().len(), 1);
+}
+
+#[tokio::test]
+async fn a_log_cannot_issue_commands_to_the_host() {
+    let world = with_compute().await;
+    command(
+        &world,
+        "echo '::set-output name=x::1'\necho '##vso[task.setvariable variable=x]1'\necho '##[error]no'",
+    );
+    let ran = world
+        .on_github("run-job", &[("file", "job.yml")], &[])
+        .await
+        .succeeded();
+    for line in ran.shown.lines() {
+        assert!(!line.trim_start().starts_with("::set-output"), "{line}");
+        assert!(
+            !line.contains("##vso[") && !line.contains("##[error]"),
+            "{line}"
+        );
+    }
+}
