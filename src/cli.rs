@@ -340,7 +340,6 @@ fn argument(def: &'static InputDef) -> Arg {
         Shape::Flag => arg
             .value_name("true|false")
             .num_args(0..=1)
-            .require_equals(true)
             .default_missing_value("true"),
         Shape::Lines => {
             help.push_str(" (repeatable)");

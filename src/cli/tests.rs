@@ -106,8 +106,13 @@ fn flags_become_inputs() {
     );
     assert!(options.verbose && options.from_flags);
     assert_eq!(options.output, Output::Json);
-    let (_, options) = stage_of(on(&[], &["run-job", "--wait=false"]));
-    assert_eq!(options.flags["wait"], "false");
+    for args in [
+        &["run-job", "--wait=false"][..],
+        &["run-job", "--wait", "false"],
+    ] {
+        let (_, options) = stage_of(on(&[], args));
+        assert_eq!(options.flags["wait"], "false");
+    }
 }
 
 #[test]

@@ -120,7 +120,13 @@ impl Execution {
                 exists: true,
                 otherwise: Some(next),
             }),
-            (Compared::Absent, _) | (Compared::Different, Scope::NewVersion) => {
+            // The container knows a version that cannot be read: written again under its number, as the SDK does.
+            (Compared::Absent, Scope::InPlace) => Ok(Standing::Write {
+                version: Some(latest),
+                exists: false,
+                otherwise: Some(next),
+            }),
+            (Compared::Absent | Compared::Different, Scope::NewVersion) => {
                 Ok(write_new(Some(next)))
             }
         }
