@@ -76,8 +76,9 @@ fn count(field: &Field<'_>, report: &mut Report) -> Option<i64> {
 fn account(field: &Field<'_>, report: &mut Report) -> Option<Object> {
     let mut fields = field.fields(report)?;
     let mut body = Object::default();
+    let user = fields.required("admin_username", report);
+    body.put_some("adminUserName", user.and_then(|field| field.text(report)));
     for (yaml, rest) in [
-        ("admin_username", "adminUserName"),
         ("admin_password", "adminUserPassword"),
         ("ssh_key_value", "adminUserSshPublicKey"),
     ] {
