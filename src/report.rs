@@ -108,6 +108,9 @@ pub struct Report {
     pub advice: Option<String>,
     /// Facts worth a line: what was skipped and why, files written.
     pub notes: Vec<String>,
+    /// What a dry run would upload and send; the log of a person has it as text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<serde_json::Value>,
 }
 
 impl Report {
@@ -147,6 +150,7 @@ impl Report {
             error: some(&self.error),
             advice: some(&self.advice),
             notes: self.notes.iter().map(|note| f(note)).collect(),
+            plan: self.plan.as_ref().map(|plan| map_strings(plan, f)),
         }
     }
 
@@ -192,6 +196,20 @@ impl Job {
                 .collect(),
             error: some(&self.error),
         }
+    }
+}
+
+fn map_strings(value: &serde_json::Value, f: &dyn Fn(&str) -> String) -> serde_json::Value {
+    use serde_json::Value;
+    match value {
+        Value::String(text) => Value::String(f(text)),
+        Value::Array(items) => items.iter().map(|item| map_strings(item, f)).collect(),
+        Value::Object(map) => map
+            .iter()
+            .map(|(key, value)| (f(key), map_strings(value, f)))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
     }
 }
 
@@ -378,6 +396,7 @@ pub(crate) mod tests {
                 "1. wrote config.json".into(),
                 "- [x](http://evil.example) @team".into(),
             ],
+            plan: None,
         }
     }
 

@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::inputs::Lines;
 use super::{Context, links};
 use crate::azure::Azure;
 use crate::azure::apply::{Applied, Execution};
 use crate::report::{PhaseKind, Resource};
+use crate::secret::Secret;
 use crate::spec::{self, Expected, LocalFiles, Overrides, Plan, Source};
 
 /// `file`, `name`, `version` and `set`, as every such stage has them.
@@ -63,29 +65,68 @@ impl DocumentInputs {
     }
 }
 
-/// Shows what would be sent. Needs no credentials; what it could not look up stays as written.
+/// Shows what would be sent, in the log and in the report. Needs no credentials; what it could not look up stays as written.
 pub(crate) fn show_plan(context: &Context, plan: Plan) -> anyhow::Result<()> {
+    mask_secrets(context, &plan);
     let preview = Execution::new(context.offline()?, plan, spec::yaml_to_json).preview(None)?;
-    for upload in &preview.uploads {
+    let (mut uploads, mut requests) = (Vec::new(), Vec::new());
+    for upload in preview.uploads {
         context.note(format!(
             "upload {} ({} files, {} bytes) to {}",
             upload.written, upload.files, upload.bytes, upload.destination
         ));
+        uploads.push(
+            json!({"path": upload.written, "files": upload.files, "bytes": upload.bytes, "hash": upload.hash, "to": upload.destination}),
+        );
     }
-    for request in &preview.requests {
-        context.note(format!(
-            "PUT {}?api-version={}",
-            request.path, request.api_version
-        ));
-        for line in serde_json::to_string_pretty(&request.body)?.lines() {
+    for request in preview.requests {
+        let mut body = request.body;
+        hide(&mut body);
+        let (path, version) = (request.path, request.api_version);
+        context.note(format!("PUT {path}?api-version={version}"));
+        for line in serde_json::to_string_pretty(&body)?.lines() {
             context.note(line);
         }
+        requests.push(json!({"method": "PUT", "path": path, "api-version": version, "body": body}));
     }
-    context
-        .report()
-        .notes
-        .push("dry run: nothing was sent".to_owned());
+    let mut report = context.report();
+    report.plan = Some(json!({"uploads": uploads, "requests": requests}));
+    report.notes.push("dry run: nothing was sent".to_owned());
     Ok(())
+}
+
+/// Fields of request bodies that hold a password or a key; an attached machine's and a cluster's administrator.
+const SECRETS: &[&str] = &["password", "adminUserPassword", "privateKeyData"];
+
+/// No host may show what a plan holds of passwords and keys, not even where the service repeats it.
+pub(crate) fn mask_secrets(context: &Context, plan: &Plan) {
+    for request in &plan.requests {
+        visit_secrets(&mut request.body.clone(), &mut |text| {
+            context.mask(&Secret::new(text.as_str()));
+        });
+    }
+}
+
+fn hide(body: &mut Value) {
+    visit_secrets(body, &mut |text| "***".clone_into(text));
+}
+
+fn visit_secrets(value: &mut Value, visit: &mut dyn FnMut(&mut String)) {
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                if let Value::String(text) = value
+                    && SECRETS.contains(&key.as_str())
+                {
+                    visit(text);
+                } else {
+                    visit_secrets(value, visit);
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| visit_secrets(item, visit)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 /// Registers an asset and says whether it was created, updated or unchanged. `id_output` names the output of its id.
