@@ -1,5 +1,6 @@
 //! `register-environment` and `register-data`.
 
+use aml_runner::emulator::Fault;
 use aml_runner::report::Change;
 
 use crate::support::world::World;
@@ -157,4 +158,43 @@ async fn mistakes_in_yaml_are_annotations_on_their_own_lines() {
     }
     assert!(ran.shown.contains("version"), "{}", ran.shown);
     assert!(world.emulator.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_version_that_is_refused_as_a_bad_request_leads_to_the_next_one() {
+    let world = World::with_wine().await;
+    let inputs = [("file", "environment.yml")];
+    world
+        .stage("register-environment", &inputs)
+        .await
+        .succeeded();
+    world.file("conda.yml", "name: wine\ndependencies: [python=3.12]\n");
+    let refused = Fault::arm(400, "UserError", "The definition cannot be changed.");
+    world
+        .emulator
+        .faults()
+        .add("PUT", "/environments/wine-train/versions/1", 1, refused);
+    let ran = world
+        .stage("register-environment", &inputs)
+        .await
+        .succeeded();
+    assert!(
+        ran.output("environment-id").ends_with("/versions/2"),
+        "{}",
+        ran.shown
+    );
+}
+
+#[tokio::test]
+async fn a_bad_request_that_no_other_version_would_mend_is_an_error() {
+    let world = World::with_wine().await;
+    let refused = Fault::arm(400, "UserError", "The name is odd.");
+    world
+        .emulator
+        .faults()
+        .add("PUT", "/data/wine/versions/", 9, refused);
+    let ran = world.stage("register-data", &[("file", "data.yml")]).await;
+    assert_eq!(ran.code, 1);
+    assert!(ran.shown.contains("The name is odd."), "{}", ran.shown);
+    assert_eq!(world.requests("PUT", "/data/wine/versions/").len(), 1);
 }
