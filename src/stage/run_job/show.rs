@@ -1,0 +1,135 @@
+//! What the user sees of a watch: changes of state, log lines in groups, a sign of life. Knows when something was last shown, and
+//! nothing of how it was learnt.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::steps::Step;
+use crate::event::Event;
+use crate::report::human;
+use crate::stage::Context;
+
+/// A quiet job says once in this time that it is still there.
+const HEARTBEAT: Duration = Duration::from_secs(60);
+/// How long a run that keeps writing has the log to itself while others write, too.
+const TURN: Duration = Duration::from_secs(10);
+
+/// Logs come in groups, one for each run in turn.
+pub(super) struct Shown<'a> {
+    context: &'a Context,
+    /// The run whose log group is open, and since when.
+    group: Option<(String, Instant)>,
+    began: Instant,
+    /// When something was last shown.
+    pub(super) last: Instant,
+    /// Since when Azure gives no answer, and when that was last said.
+    silent: Option<(Instant, Instant)>,
+}
+
+impl<'a> Shown<'a> {
+    pub(super) fn new(context: &'a Context) -> Self {
+        let now = Instant::now();
+        Self {
+            context,
+            group: None,
+            began: now,
+            last: now,
+            silent: None,
+        }
+    }
+
+    /// The run that goes on writing in its open group: the others wait for their turn, so that a log is not cut into pieces.
+    pub(super) fn has_the_turn(&self) -> Option<&str> {
+        let (run, since) = self.group.as_ref()?;
+        (since.elapsed() < TURN).then_some(run)
+    }
+
+    pub(super) fn lines(&mut self, step: &mut Step, lines: Vec<String>) {
+        if lines.is_empty() {
+            return;
+        }
+        if self.group.as_ref().is_none_or(|(run, _)| *run != step.run) {
+            self.close();
+            self.context.emit(&Event::GroupStarted {
+                title: &format!("Log of {}", step.name),
+            });
+            self.group = Some((step.run.clone(), Instant::now()));
+        }
+        for line in lines {
+            self.context.emit(&Event::LogLine {
+                source: &step.name,
+                line: &line,
+            });
+            step.remember(line);
+        }
+        self.last = Instant::now();
+    }
+
+    pub(super) fn state(&mut self, change: &str) {
+        self.close();
+        self.context.note(change);
+        self.last = Instant::now();
+    }
+
+    pub(super) fn warn(&mut self, text: &str) {
+        self.close();
+        self.context.warn(text, None);
+        self.last = Instant::now();
+    }
+
+    pub(super) fn heartbeat(&mut self, job: &Step, steps: &[Step]) {
+        if self.last.elapsed() < HEARTBEAT {
+            return;
+        }
+        let running: Vec<_> = steps
+            .iter()
+            .filter(|step| step.is_running())
+            .map(|step| step.name.as_str())
+            .collect();
+        let running = if running.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", running.join(", "))
+        };
+        let text = format!(
+            "{}: still {} after {}{running}",
+            job.name,
+            job.status,
+            human(self.began.elapsed())
+        );
+        self.state(&text);
+    }
+
+    /// Azure does not answer: a warning at first, then a line a minute.
+    pub(super) fn silence(&mut self, job: &str, reason: &str) {
+        let now = Instant::now();
+        let (since, said) = *self.silent.get_or_insert((now, now));
+        if now != since && said.elapsed() < HEARTBEAT {
+            return;
+        }
+        self.silent = Some((since, now));
+        let text = format!(
+            "no answer about job {job} for {}; that does not end it, still looking: {reason}",
+            human(since.elapsed())
+        );
+        if now == since {
+            self.warn(&text);
+        } else {
+            self.state(&text);
+        }
+    }
+
+    pub(super) fn answered(&mut self) {
+        if let Some((since, _)) = self.silent.take() {
+            let text = format!("Azure answers again after {}", human(since.elapsed()));
+            self.state(&text);
+        }
+    }
+
+    pub(super) fn close(&mut self) {
+        if self.group.take().is_some() {
+            self.context.emit(&Event::GroupEnded);
+        }
+    }
+}
