@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use serde_json::Value;
 
-use super::inputs::Lines;
-use super::{Context, links};
+use super::inputs::{InputProblem, InputProblems, Lines};
+use super::{Context, FILE, links};
 use crate::azure::Azure;
 use crate::azure::apply::{Applied, Execution};
 use crate::report::{PhaseKind, Resource};
@@ -29,20 +30,34 @@ impl DocumentInputs {
         expected: Expected,
         fields: Vec<(&str, Option<String>)>,
     ) -> anyhow::Result<Plan> {
-        let fields = fields
+        let fields: Vec<_> = fields
             .into_iter()
             .filter_map(|(key, value)| Some((key.to_owned(), value?)))
             .collect();
+        // No input says what a job runs.
+        let says_enough = match expected {
+            Expected::Job => !self.set.0.is_empty(),
+            Expected::Data | Expected::Environment | Expected::Compute => {
+                self.name.is_some() || !fields.is_empty() || !self.set.0.is_empty()
+            }
+        };
+        if self.file.is_none() && !says_enough {
+            return Err(InputProblems(vec![InputProblem::Missing {
+                label: context.host.input_label("file"),
+                help: FILE.help.to_owned(),
+                also: Vec::new(),
+            }])
+            .into());
+        }
         let overrides = Overrides {
             name: self.name.clone(),
             version: self.version.clone(),
             fields,
             set: self.set_pairs(context)?,
         };
-        let file = self.file.as_deref().map(|file| context.path(file));
         let source = Source {
             expected,
-            file: file.as_deref(),
+            file: self.file.as_deref(),
             working_directory: &context.working_directory,
             overrides: &overrides,
         };
@@ -77,7 +92,9 @@ pub(crate) fn show_plan(context: &Context, plan: Plan) -> anyhow::Result<()> {
             "PUT {}?api-version={}",
             request.path, request.api_version
         ));
-        for line in serde_json::to_string_pretty(&request.body)?.lines() {
+        let mut body = request.body.clone();
+        hide_variables(&mut body);
+        for line in serde_json::to_string_pretty(&body)?.lines() {
             context.note(line);
         }
     }
@@ -86,6 +103,32 @@ pub(crate) fn show_plan(context: &Context, plan: Plan) -> anyhow::Result<()> {
         .notes
         .push("dry run: nothing was sent".to_owned());
     Ok(())
+}
+
+/// Variables are where people put passwords; their names say enough.
+fn hide_variables(body: &mut Value) {
+    match body {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match (name.as_str(), value) {
+                    (
+                        "environmentVariables" | "environment_variables",
+                        Value::Object(variables),
+                    ) => variables
+                        .values_mut()
+                        .for_each(|value| *value = Value::from("***")),
+                    (name, value @ Value::String(_))
+                        if name.to_lowercase().ends_with("password") =>
+                    {
+                        *value = Value::from("***");
+                    }
+                    (_, value) => hide_variables(value),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(hide_variables),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 /// Registers an asset and says whether it was created, updated or unchanged. `id_output` names the output of its id.
