@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::inputs::RawInputs;
-use super::{Context, OutputDef, Refused, Shape, Stage, links, shaped};
+use super::{CHANGED, Context, OutputDef, Refused, Shape, Stage, links, shaped};
 use crate::azure::{Address, ArmError, Azure, Call};
-use crate::report::PhaseKind;
+use crate::report::{Change, PhaseKind};
 
 pub static STAGE: Stage = Stage {
     name: "connect",
@@ -18,10 +18,13 @@ pub static STAGE: Stage = Stage {
         Shape::Flag,
         "Write config.json for the SDK and other tools",
     )],
-    outputs: &[OutputDef {
-        name: "studio-url",
-        help: "The workspace in Azure Machine Learning studio",
-    }],
+    outputs: &[
+        OutputDef {
+            name: "studio-url",
+            help: "The workspace in Azure Machine Learning studio",
+        },
+        CHANGED,
+    ],
     needs_workspace: true,
     run: |context, raw| run(context, raw).boxed(),
 };
@@ -71,10 +74,12 @@ async fn run(context: &Context, raw: RawInputs) -> anyhow::Result<()> {
         workspace.name, workspace.resource_group, facts.location
     ));
     publish(context, &azure).await?;
-    if inputs.write_config {
-        write_config(context, &azure)?;
-    }
-    Ok(())
+    let change = if inputs.write_config {
+        write_config(context, &azure)?
+    } else {
+        Change::Unchanged
+    };
+    context.output("changed", change.as_str())
 }
 
 /// The effective permissions of this identity on the workspace; `None` where it may not even ask.
@@ -207,7 +212,7 @@ struct ConfigFile<'a> {
     workspace_name: &'a str,
 }
 
-fn write_config(context: &Context, azure: &Azure) -> anyhow::Result<()> {
+fn write_config(context: &Context, azure: &Azure) -> anyhow::Result<Change> {
     let workspace = azure.workspace();
     let config = ConfigFile {
         subscription_id: &workspace.subscription,
@@ -216,13 +221,18 @@ fn write_config(context: &Context, azure: &Azure) -> anyhow::Result<()> {
     };
     let path = context.working_directory.join("config.json");
     let text = serde_json::to_string_pretty(&config)? + "\n";
-    std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
-    context.note(format!("wrote {}", path.display()));
-    context
-        .report()
-        .notes
-        .push("config.json was written for other tools".to_owned());
-    Ok(())
+    let change = match std::fs::read_to_string(&path) {
+        Ok(there) if there == text => Change::Unchanged,
+        Ok(_) => Change::Updated,
+        Err(_) => Change::Created,
+    };
+    if change != Change::Unchanged {
+        std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+    }
+    let said = format!("config.json for other tools: {}", change.as_str());
+    context.note(&said);
+    context.report().notes.push(said);
+    Ok(change)
 }
 
 #[cfg(test)]

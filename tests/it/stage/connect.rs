@@ -25,6 +25,16 @@ async fn a_workspace_that_is_there_is_published_for_later_steps() {
     assert_eq!(config["workspace_name"], "mlw-emulator");
     assert_eq!(config["resource_group"], "rg-emulator");
     assert!(world.writes().is_empty());
+    assert_eq!(ran.output("changed"), "created");
+    let again = world.stage("connect", &[("write-config", "true")]).await;
+    assert_eq!(again.output("changed"), "unchanged");
+    world.file("config.json", "{}");
+    let other = world.stage("connect", &[("write-config", "true")]).await;
+    assert_eq!(other.output("changed"), "updated");
+    assert_eq!(
+        world.stage("connect", &[]).await.output("changed"),
+        "unchanged"
+    );
 }
 
 #[tokio::test]
