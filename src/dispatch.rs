@@ -11,7 +11,7 @@ use crate::demo::{self, Demo};
 use crate::emulator::{self, Emulator};
 use crate::event::Event;
 use crate::failure;
-use crate::host::{self, Env, Host, HostKind, Options, Output, logging};
+use crate::host::{self, Env, Host, HostKind, Options, Outcome, Output, logging};
 use crate::stage::STAGES;
 use crate::{post, run};
 
@@ -65,7 +65,9 @@ fn said(exit: &CliExit, env: &Env) -> ExitCode {
                 advice: None,
                 place: None,
             };
-            host::detect(env.clone(), Options::default()).emit(&event)
+            let host = host::detect(env.clone(), Options::default());
+            host.emit(&event)
+                .and_then(|()| host.finished(Outcome::Failed))
         }
     };
     if let Err(error) = written {
