@@ -369,6 +369,44 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn what_the_tables_show_is_no_output_once_more_and_a_phase_of_nothing_no_row() {
+        let mut report = full();
+        report.outputs = [
+            ("changed", "unchanged"),
+            ("data-id", "azureml:taxi:1"),
+            ("studio-url", "https://ml.azure.com/runs/calm_fox_1"),
+            ("location", "eastus"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+        report.phases[0].took = Some(Duration::from_micros(300));
+        for text in [text::render(&report), markdown::render(&report)] {
+            assert!(
+                text.contains("location") && text.contains("eastus"),
+                "{text}"
+            );
+            for gone in [
+                "data-id",
+                "azureml:taxi:1",
+                "studio-url",
+                "changed",
+                "sign in",
+                "0ms",
+            ] {
+                assert!(!text.contains(gone), "{gone}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_error_of_the_job_is_said_once() {
+        let mut report = full();
+        report.error = Some("job calm_fox_1 ended as Failed: step train failed".to_owned());
+        let text = markdown::render(&report);
+        assert_eq!(text.matches("step train failed").count(), 1, "{text}");
+    }
+
+    #[test]
     fn every_text_of_a_report_is_passed_through_the_filter() {
         let starred = full().map_texts(&|_| "*".to_owned());
         let json = serde_json::to_value(&starred).unwrap();

@@ -155,10 +155,21 @@ fn table(out: &mut String, title: &str, head: &[&str], rows: &[Vec<String>]) {
         return;
     }
     push_line(out, &format!("\n### {title}\n"));
-    push_line(out, &format!("| {} |", head.join(" | ")));
-    push_line(out, &format!("|{}", " --- |".repeat(head.len())));
+    // Of a run without errors the column of errors would be white space.
+    let filled: Vec<usize> = (0..head.len())
+        .filter(|&column| rows.iter().any(|row| !row[column].is_empty()))
+        .collect();
+    let line = |cells: &mut dyn Iterator<Item = &str>| {
+        let cells: Vec<_> = cells.collect();
+        format!("| {} |", cells.join(" | "))
+    };
+    push_line(out, &line(&mut filled.iter().map(|&column| head[column])));
+    push_line(out, &format!("|{}", " --- |".repeat(filled.len())));
     for row in rows {
-        push_line(out, &format!("| {} |", row.join(" | ")));
+        push_line(
+            out,
+            &line(&mut filled.iter().map(|&column| row[column].as_str())),
+        );
     }
 }
 
@@ -311,6 +322,17 @@ mod tests {
     #[test]
     fn the_whole_summary() {
         insta::assert_snapshot!(render(&full()));
+    }
+
+    #[test]
+    fn columns_without_a_value_are_left_out() {
+        let mut out = String::new();
+        let rows = [["a", "", "1"], ["b", "", ""]].map(|row| row.map(str::to_owned).to_vec());
+        table(&mut out, "T", &["x", "y", "z"], &rows);
+        assert_eq!(
+            out,
+            "\n### T\n\n| x | z |\n| --- | --- |\n| a | 1 |\n| b |  |\n"
+        );
     }
 
     #[test]

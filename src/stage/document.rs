@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::inputs::{InputProblem, InputProblems, Lines};
 use super::{Context, FILE, links};
@@ -92,9 +91,7 @@ pub(crate) fn show_plan(context: &Context, plan: Plan) -> anyhow::Result<()> {
             "PUT {}?api-version={}",
             request.path, request.api_version
         ));
-        let mut body = request.body.clone();
-        hide_variables(&mut body);
-        for line in serde_json::to_string_pretty(&body)?.lines() {
+        for line in serde_json::to_string_pretty(&request.body)?.lines() {
             context.note(line);
         }
     }
@@ -103,32 +100,6 @@ pub(crate) fn show_plan(context: &Context, plan: Plan) -> anyhow::Result<()> {
         .notes
         .push("dry run: nothing was sent".to_owned());
     Ok(())
-}
-
-/// Variables are where people put passwords; their names say enough.
-fn hide_variables(body: &mut Value) {
-    match body {
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                match (name.as_str(), value) {
-                    (
-                        "environmentVariables" | "environment_variables",
-                        Value::Object(variables),
-                    ) => variables
-                        .values_mut()
-                        .for_each(|value| *value = Value::from("***")),
-                    (name, value @ Value::String(_))
-                        if name.to_lowercase().ends_with("password") =>
-                    {
-                        *value = Value::from("***");
-                    }
-                    (_, value) => hide_variables(value),
-                }
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(hide_variables),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
 }
 
 /// Registers an asset and says whether it was created, updated or unchanged. `id_output` names the output of its id.
