@@ -9,7 +9,6 @@ use azure_core::http::{
     Transport,
 };
 use serde_json::Value;
-use tokio::sync::OnceCell;
 use url::Url;
 
 use super::clock::{self, Clock};
@@ -17,6 +16,7 @@ use super::cloud::{self, Audience, Cloud};
 use super::credential::{Minter, Tokens, choose};
 use super::error::{self, SignInError};
 use super::facts::WorkspaceFacts;
+use super::once::Once;
 use super::pipeline::{Manner, Retry, Signed, method_of, pipeline};
 use super::retry::{Repeat, RetryPolicy};
 use super::transport::{Http, NetworkSettings, PlainHttp, StandIn, chain, deepest};
@@ -84,9 +84,9 @@ pub(super) struct Inner {
     /// Where to read the cloud's metadata, when it is not one of the table.
     pub(super) metadata_at: Option<Url>,
     pub(super) known_cloud: Option<Arc<Cloud>>,
-    pub(super) cloud: OnceCell<Arc<Cloud>>,
-    pub(super) facts: OnceCell<Arc<WorkspaceFacts>>,
-    pub(super) data_plane: OnceCell<Url>,
+    pub(super) cloud: Once<Arc<Cloud>>,
+    pub(super) facts: Once<Arc<WorkspaceFacts>>,
+    pub(super) data_plane: Once<Url>,
     tokens: Arc<Tokens>,
     transport: Transport,
     pipeline: Pipeline,
@@ -146,9 +146,9 @@ impl Azure {
                 stand_in: place.stand_in,
                 metadata_at: place.metadata_at,
                 known_cloud: place.known.map(Arc::new),
-                cloud: OnceCell::new(),
-                facts: OnceCell::new(),
-                data_plane: OnceCell::new(),
+                cloud: Once::default(),
+                facts: Once::default(),
+                data_plane: Once::default(),
                 tokens,
                 transport,
                 pipeline,

@@ -21,7 +21,7 @@ pub struct ServiceError {
     pub body: String,
 }
 
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum ArmError {
     /// 401 after a renewed token, or no token could be had.
     #[error(transparent)]

@@ -16,6 +16,7 @@ pub mod id;
 pub mod jobs;
 pub mod logs;
 pub mod metrics;
+mod once;
 pub mod outputs;
 mod pipeline;
 pub mod poll;

@@ -154,6 +154,24 @@ async fn a_second_refusal_ends_it_with_the_services_words() {
 }
 
 #[tokio::test]
+async fn a_renewal_that_is_refused_is_asked_for_once_however_many_need_it() {
+    let world = github().await;
+    let granted = ok(
+        json!({"token_type": "Bearer", "expires_in": 3600, "ext_expires_in": 3600, "access_token": "t"}),
+    );
+    let tokens = script([granted, refused(700_016, "the application is gone")]);
+    world.tokens(tokens).await;
+    world.get("jobs/j", status(401)).await;
+    let send = || world.azure.send(job("j"));
+    let (one, two, three) = tokio::join!(send(), send(), send());
+    for outcome in [one, two, three] {
+        let text = outcome.unwrap_err().to_string();
+        assert!(text.contains("the application is gone"), "{text}");
+    }
+    assert_eq!(world.token_requests().await.len(), 2);
+}
+
+#[tokio::test]
 async fn concurrent_requests_share_a_sign_in_and_audiences_do_not_wait_for_one_another() {
     let world = github().await;
     world.tokens(Granting::new(300)).await;
