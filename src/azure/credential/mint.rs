@@ -19,11 +19,11 @@ use url::Url;
 use super::assertion::{Claims, Fresh, Source};
 use super::choose::{App, Way};
 use super::entra::{EntraErrors, Refusal};
+use super::failure::{MintFailure, Passing, at};
 use super::{Token, explain};
 use crate::azure::clock::Clock;
 use crate::azure::cloud::Cloud;
 use crate::azure::error::{SignInError, scrub};
-use crate::azure::retry::failure_of;
 use crate::azure::transport::{chain, deepest};
 use crate::azure::{Observer, Watcher};
 use crate::secret::Secret;
@@ -31,49 +31,6 @@ use crate::secret::Secret;
 /// The crate tries seven times over 100 s on a machine that has no identity; a real one answers within seconds.
 const IDENTITY_LIMIT: Duration = Duration::from_secs(20);
 const CLI_LIMIT: Duration = Duration::from_secs(60);
-
-/// A sign-in that did not work; `passing` when another try may.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{error}")]
-pub(crate) struct MintFailure {
-    pub(crate) passing: Option<Passing>,
-    pub(crate) error: SignInError,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) struct Passing {
-    pub(crate) reason: String,
-    pub(crate) asked: Option<Duration>,
-}
-
-impl From<SignInError> for MintFailure {
-    fn from(error: SignInError) -> Self {
-        Self {
-            passing: None,
-            error,
-        }
-    }
-}
-
-impl MintFailure {
-    /// No answer from `whom`.
-    pub(crate) fn unreachable(error: &azure_core::Error, whom: &str, reason: &str) -> Self {
-        Self {
-            passing: failure_of(error).map(|_| Passing {
-                reason: format!("{whom}: {reason}"),
-                asked: None,
-            }),
-            error: SignInError {
-                message: format!("{whom} could not be reached: {reason}."),
-                advice: Some(
-                    "Check the network, the proxy and, behind a TLS-inspecting proxy, its certificate."
-                        .to_owned(),
-                ),
-                network: true,
-            },
-        }
-    }
-}
 
 /// Signs in the one way that was chosen.
 #[derive(Debug)]
@@ -153,7 +110,7 @@ impl Minter {
         let token = credential.get_token(&[scope], None).await;
         token
             .map(Token::from)
-            .map_err(|error| self.failure(&error, app, None))
+            .map_err(|error| self.failure(&error, cloud, app, None))
     }
 
     async fn with_assertion(
@@ -191,7 +148,7 @@ impl Minter {
                 .unwrap_or_else(PoisonError::into_inner)
                 .take()
                 .filter(|_| federated);
-            self.failure(&error, app, sent.as_ref())
+            self.failure(&error, cloud, app, sent.as_ref())
         })
     }
 
@@ -288,6 +245,7 @@ impl Minter {
     fn failure(
         &self,
         error: &azure_core::Error,
+        cloud: &Cloud,
         app: &App,
         claims: Option<&Claims>,
     ) -> MintFailure {
@@ -310,7 +268,8 @@ impl Minter {
             if let Some(inner) = cause.downcast_ref::<azure_core::Error>()
                 && matches!(inner.kind(), ErrorKind::Connection | ErrorKind::Io)
             {
-                return MintFailure::unreachable(inner, "Entra ID", &deepest(inner));
+                let whom = at("Entra ID", &cloud.login);
+                return MintFailure::unreachable(inner, &whom, &deepest(inner));
             }
         }
         unusable(error)

@@ -6,6 +6,7 @@ mod certificate;
 mod choose;
 mod entra;
 mod explain;
+mod failure;
 mod mint;
 
 use std::collections::HashMap;
