@@ -13,7 +13,7 @@ use url::Url;
 
 use super::clock::{self, Clock};
 use super::cloud::{self, Audience, Cloud};
-use super::credential::{Minter, Tokens, choose};
+use super::credential::{Identity, Minter, Tokens, choose};
 use super::error::{self, SignInError};
 use super::facts::WorkspaceFacts;
 use super::once::Once;
@@ -187,6 +187,16 @@ impl Azure {
     /// Tokens as azure_core's clients want them, from the one cache. For blob clients without a signed URL.
     pub fn credential(&self) -> Arc<dyn TokenCredential> {
         Arc::new(Shared(self.clone()))
+    }
+
+    /// Who is signed in towards Resource Manager. Does not sign in itself.
+    pub async fn identity(&self) -> Result<Identity, ArmError> {
+        let cloud = self.cloud().await?;
+        Ok(self
+            .inner
+            .tokens
+            .identity(&cloud.scope(Audience::Arm))
+            .await)
     }
 
     /// A token for an audience, for headers that no client of ours writes. Announced as [`super::Notice::Minted`] before.
@@ -366,9 +376,9 @@ fn place(settings: &Settings) -> Result<Place, SignInError> {
             known: Cloud::known(name),
         });
     };
-    let stand_in = StandIn::of(&endpoint).map_err(|message| {
+    let stand_in = StandIn::of(&endpoint).map_err(|why| {
         SignInError::refused(
-            message,
+            format!("arm-endpoint: {why}."),
             "arm-endpoint is the address of a cloud's Resource Manager, or of an emulator on this machine.",
         )
     })?;

@@ -27,6 +27,7 @@ mod upload;
 pub use call::{Address, Answer, Call};
 pub use client::{Azure, Tuning};
 pub use cloud::{Audience, Cloud};
+pub use credential::Identity;
 pub use error::ArmError;
 pub use facts::WorkspaceFacts;
 pub use id::WorkspaceId;

@@ -39,6 +39,14 @@ pub(crate) enum Source {
 }
 
 impl Source {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::GitHub { .. } => "GitHub's identity token (OIDC)",
+            Self::AzurePipelines { .. } => "the service connection's workload identity federation",
+            Self::Certificate(_) => "a client certificate",
+        }
+    }
+
     pub(crate) fn is_federated(&self) -> bool {
         match self {
             Self::GitHub { .. } | Self::AzurePipelines { .. } => true,

@@ -63,6 +63,16 @@ impl Minter {
         }
     }
 
+    /// How it signs in, in the user's words.
+    pub(crate) fn how(&self) -> &'static str {
+        match &self.way {
+            Way::Secret { .. } => "a client secret",
+            Way::Assertion { source, .. } => source.name(),
+            Way::ManagedIdentity { .. } => "this machine's managed identity",
+            Way::AzureCli { .. } => "the Azure CLI's session",
+        }
+    }
+
     /// Where sign-ins go, for a line about a repeat.
     pub(crate) fn address(&self, cloud: &Cloud) -> String {
         match &self.way {

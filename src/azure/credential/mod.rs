@@ -7,6 +7,7 @@ mod choose;
 mod entra;
 mod explain;
 mod failure;
+mod identity;
 mod mint;
 
 use std::collections::HashMap;
@@ -15,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 pub(crate) use choose::choose;
+pub use identity::Identity;
 pub(crate) use mint::Minter;
 
 use super::clock::Clock;
@@ -108,6 +110,14 @@ impl Tokens {
             Some(Ok(_) | Err(_)) | None => {}
         }
         self.sign_in(cloud, scope, &slot, &mut last).await
+    }
+
+    /// Who the token that is there for `scope` says that we are.
+    pub(crate) async fn identity(&self, scope: &str) -> Identity {
+        let slot = self.slot(scope);
+        let last = slot.last.lock().await;
+        let token = last.as_ref().and_then(|last| last.as_ref().ok());
+        Identity::of(self.minter.how(), token.map(|token| &token.value))
     }
 
     fn slot(&self, scope: &str) -> Arc<Slot> {
