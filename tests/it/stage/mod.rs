@@ -8,4 +8,5 @@ mod interrupted;
 mod read_config;
 mod run_job;
 mod secrets;
+mod sign_in;
 mod taxi;
