@@ -5,6 +5,7 @@ mod connect;
 mod create_compute;
 mod dry_run;
 mod interrupted;
+mod kit;
 mod read_config;
 mod run_job;
 mod secrets;
