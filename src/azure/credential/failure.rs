@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::azure::advice::REACHING;
 use crate::azure::error::SignInError;
 use crate::azure::retry::failure_of;
 
@@ -40,10 +41,7 @@ impl MintFailure {
             }),
             error: SignInError {
                 message: format!("{whom} could not be reached: {reason}."),
-                advice: Some(
-                    "Check the network, the proxy and, behind a TLS-inspecting proxy, its certificate."
-                        .to_owned(),
-                ),
+                advice: Some(REACHING.to_owned()),
                 network: true,
             },
         }

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use super::assertion::payload_of;
+use super::mint::Minter;
 use crate::secret::Secret;
 
 /// Prints as `application A (object id O) of tenant T, with a client secret`.
@@ -19,13 +20,20 @@ pub struct Identity {
 }
 
 impl Identity {
-    pub(super) fn of(how: &'static str, token: Option<&Secret>) -> Self {
+    pub(super) fn of(minter: &Minter, token: Option<&Secret>) -> Self {
+        Self::read(minter.how(), minter.client(), token)
+    }
+
+    fn read(how: &'static str, client: Option<&str>, token: Option<&Secret>) -> Self {
         let claims = token.and_then(|token| payload_of(token.expose()));
         let text = |name: &str| Some(claims.as_ref()?.get(name)?.as_str()?.to_owned());
         let person = text("upn").or_else(|| text("unique_name"));
         Self {
             how,
-            who: person.or_else(|| Some(format!("application {}", text("appid")?))),
+            who: person.or_else(|| {
+                let application = text("appid").or_else(|| client.map(str::to_owned));
+                application.map(|id| format!("application {id}"))
+            }),
             object_id: text("oid"),
             tenant: text("tid"),
         }
@@ -54,7 +62,7 @@ mod tests {
 
     fn shown(claims: &Value) -> String {
         let token = format!("h.{}.s", URL_SAFE_NO_PAD.encode(claims.to_string()));
-        Identity::of("a client secret", Some(&Secret::new(token))).to_string()
+        Identity::read("a client secret", Some("given"), Some(&Secret::new(token))).to_string()
     }
 
     #[test]
@@ -67,7 +75,12 @@ mod tests {
             shown(&json!({"appid": "cli", "upn": "ada@example.org", "oid": "o", "tid": "t"})),
             "ada@example.org (object id o) of tenant t, with a client secret"
         );
-        let opaque = Identity::of("a client secret", Some(&Secret::new("opaque")));
-        assert_eq!(opaque.to_string(), "somebody, with a client secret");
+        let opaque = Secret::new("opaque");
+        assert_eq!(
+            Identity::read("a client secret", Some("given"), Some(&opaque)).to_string(),
+            "application given, with a client secret"
+        );
+        let nobody = Identity::read("the Azure CLI's session", None, None);
+        assert_eq!(nobody.to_string(), "somebody, with the Azure CLI's session");
     }
 }

@@ -73,6 +73,15 @@ impl Minter {
         }
     }
 
+    /// The application that signs in, where it is known beforehand.
+    pub(crate) fn client(&self) -> Option<&str> {
+        match &self.way {
+            Way::Secret { app, .. } | Way::Assertion { app, .. } => Some(&app.client),
+            Way::ManagedIdentity { client_id } => client_id.as_deref(),
+            Way::AzureCli { .. } => None,
+        }
+    }
+
     /// Where sign-ins go, for a line about a repeat.
     pub(crate) fn address(&self, cloud: &Cloud) -> String {
         match &self.way {
@@ -195,7 +204,7 @@ impl Minter {
             })?;
         Ok(answer
             .map(Token::from)
-            .map_err(|error| failed(deepest(&error).trim_end_matches('.')))?)
+            .map_err(|error| failed(without_end(&deepest(&error))))?)
     }
 
     async fn with_cli(
@@ -228,7 +237,7 @@ impl Minter {
             .ok_or_else(|| failed(&format!("it took over {} s", CLI_LIMIT.as_secs())))?;
         Ok(answer
             .map(Token::from)
-            .map_err(|error| failed(deepest(&error).trim_end_matches('.')))?)
+            .map_err(|error| failed(without_end(&deepest(&error))))?)
     }
 
     async fn within<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
@@ -286,14 +295,16 @@ impl Minter {
     }
 }
 
+/// The text without the end of its sentence, for a sentence of ours around it.
+fn without_end(text: &str) -> &str {
+    text.trim_end_matches(|c: char| c == '.' || c.is_whitespace())
+}
+
 /// Settings that the crate refuses (a tenant with odd characters), or an answer that it cannot read.
 fn unusable(error: &azure_core::Error) -> MintFailure {
     let words = error.source().map_or_else(|| error.to_string(), deepest);
     SignInError {
-        message: format!(
-            "Signing in did not work: {}.",
-            scrub(words.trim_end_matches('.'))
-        ),
+        message: format!("Signing in did not work: {}.", scrub(without_end(&words))),
         advice: Some("Check tenant-id, client-id and cloud.".to_owned()),
         network: false,
     }
@@ -426,6 +437,15 @@ mod tests {
             asked[0].as_str().contains("client_id=its-client"),
             "{}",
             asked[0]
+        );
+    }
+
+    #[test]
+    fn what_others_say_fits_into_a_sentence_of_ours() {
+        let said = "ERROR: Please run 'az login' to setup account.\n";
+        assert_eq!(
+            without_end(said),
+            "ERROR: Please run 'az login' to setup account"
         );
     }
 

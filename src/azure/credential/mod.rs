@@ -117,7 +117,7 @@ impl Tokens {
         let slot = self.slot(scope);
         let last = slot.last.lock().await;
         let token = last.as_ref().and_then(|last| last.as_ref().ok());
-        Identity::of(self.minter.how(), token.map(|token| &token.value))
+        Identity::of(&self.minter, token.map(|token| &token.value))
     }
 
     fn slot(&self, scope: &str) -> Arc<Slot> {
