@@ -143,8 +143,10 @@ impl Fresh {
         connection: &str,
     ) -> Result<String, MintFailure> {
         let mut url = address(uri, "System.OidcRequestUri")?;
+        if !url.query_pairs().any(|(name, _)| name == "api-version") {
+            url.query_pairs_mut().append_pair("api-version", "7.1");
+        }
         url.query_pairs_mut()
-            .append_pair("api-version", "7.1")
             .append_pair("serviceConnectionId", connection);
         let mut request = Request::new(url, Method::Post);
         request.insert_header("authorization", format!("Bearer {}", token.expose()));

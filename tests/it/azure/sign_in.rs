@@ -269,12 +269,19 @@ async fn a_login_that_stays_away_is_a_matter_of_the_network() {
 
 #[tokio::test]
 async fn a_service_connection_mints_through_azure_devops() {
+    // An older server's operation is a preview, which its address says.
+    for (query, version) in [("", "7.1"), ("?api-version=7.1-preview.1", "7.1-preview.1")] {
+        mints_through_azure_devops(query, version).await;
+    }
+}
+
+async fn mints_through_azure_devops(query: &str, version: &str) {
     let world = World::with(|uri| Settings {
         auth: AuthMethod::ServiceConnection,
         offer: IdentityOffer::ServiceConnection(Box::new(ServiceConnection {
             id: "connection-guid".to_owned(),
             scheme: ConnectionScheme::Federated {
-                request_uri: format!("{uri}/devops/oidctoken"),
+                request_uri: format!("{uri}/devops/oidctoken{query}"),
                 job_token: Secret::new("job-token"),
             },
             tenant_id: Some("tenant".to_owned()),
@@ -291,7 +298,7 @@ async fn a_service_connection_mints_through_azure_devops() {
     .await;
     Mock::given(method("POST"))
         .and(path("/devops/oidctoken"))
-        .and(query_param("api-version", "7.1"))
+        .and(query_param("api-version", version))
         .and(query_param("serviceConnectionId", "connection-guid"))
         .and(has("authorization", "Bearer job-token"))
         .and(has("x-tfs-fedauthredirect", "Suppress"))
