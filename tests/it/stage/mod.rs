@@ -10,4 +10,5 @@ mod read_config;
 mod refused;
 mod run_job;
 mod secrets;
+mod sign_in;
 mod taxi;
