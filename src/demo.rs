@@ -2,6 +2,7 @@
 //! Owns the embedded copy of the example and the order of the stages; everything else is the product itself.
 
 use std::collections::BTreeMap;
+use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -28,12 +29,15 @@ pub struct Demo {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Summary {
-    pub job_status: String,
-    pub model_id: String,
+    pub job_status: Option<String>,
+    pub model_id: Option<String>,
     /// What the pipeline's steps logged.
     pub metrics: BTreeMap<String, f64>,
     /// A copy of the model on this machine.
-    pub model: PathBuf,
+    pub model: Option<PathBuf>,
+    /// Why it did not get to its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
     #[serde(skip)]
     pub exit_code: u8,
 }
@@ -93,8 +97,7 @@ pub async fn run(demo: Demo, env: &Env, cancel: &Cancel) -> anyhow::Result<Summa
     lay_out(project.path(), demo.data.as_deref())?;
     let model = tempfile::Builder::new()
         .prefix("aml-runner-demo-model-")
-        .tempdir()?
-        .keep();
+        .tempdir()?;
     let options = emulator::Options {
         python: demo.python,
         ..emulator::Options::default()
@@ -106,9 +109,13 @@ pub async fn run(demo: Demo, env: &Env, cancel: &Cancel) -> anyhow::Result<Summa
     let mut last = None;
     for (name, file) in STAGES {
         let stage = stage::find(name).with_context(|| format!("there is no stage {name}"))?;
-        let host: Arc<dyn Host> = Arc::new(Terminal::new(
+        // Reports go where the log goes: standard output is for the demo's own result.
+        let host: Arc<dyn Host> = Arc::new(Terminal::writing_to(
             env.clone(),
-            options_of(&emulator, *file, &model),
+            options_of(&emulator, *file, model.path()),
+            Box::new(io::stderr()),
+            Box::new(io::stderr()),
+            io::stderr().is_terminal(),
         ));
         let outcome = run::run(&host, stage, cancel).await;
         let code = outcome.exit_code();
@@ -119,6 +126,7 @@ pub async fn run(demo: Demo, env: &Env, cancel: &Cancel) -> anyhow::Result<Summa
     }
     emulator.shutdown().await;
     let (report, exit_code) = last.context("the demo has no stages")?;
+    let model = (exit_code == 0).then(|| model.keep());
     Ok(summary(&report, model, exit_code))
 }
 
@@ -130,17 +138,13 @@ impl Summary {
             .iter()
             .map(|(name, value)| format!("  {name}: {value:.4}\n"))
             .collect();
-        if self.exit_code != 0 {
-            return format!(
-                "\nThe demo did not get to its end: the pipeline's job is {}.\n",
-                self.job_status
-            );
-        }
+        let (Some(id), Some(model)) = (&self.model_id, &self.model) else {
+            let error = self.error.as_deref().unwrap_or("no model was registered");
+            return format!("\nThe demo did not get to its end: {error}\n");
+        };
         format!(
-            "\nThe pipeline's job {}. Its metrics:\n{metrics}The model is registered as\n  {}\nand lies in\n  {}\n",
-            self.job_status,
-            self.model_id,
-            self.model.display()
+            "\nThe pipeline ran to its end. Its metrics:\n{metrics}The model is registered as\n  {id}\nand lies in\n  {}\n",
+            model.display()
         )
     }
 }
@@ -192,8 +196,8 @@ fn options_of(emulator: &Emulator, file: Option<&str>, model: &Path) -> Options 
     }
 }
 
-fn summary(report: &Report, model: PathBuf, exit_code: u8) -> Summary {
-    let output = |name: &str| report.outputs.get(name).cloned().unwrap_or_default();
+fn summary(report: &Report, model: Option<PathBuf>, exit_code: u8) -> Summary {
+    let output = |name: &str| report.outputs.get(name).cloned();
     let metrics = report.job.iter().flat_map(|job| &job.metrics);
     Summary {
         job_status: output("job-status"),
@@ -202,6 +206,7 @@ fn summary(report: &Report, model: PathBuf, exit_code: u8) -> Summary {
             .map(|metric| (metric.key.clone(), metric.value))
             .collect(),
         model,
+        error: report.error.clone(),
         exit_code,
     }
 }

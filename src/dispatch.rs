@@ -11,7 +11,7 @@ use crate::demo::{self, Demo};
 use crate::emulator::{self, Emulator};
 use crate::event::Event;
 use crate::failure;
-use crate::host::{self, Env, Host, HostKind, Options, Output, logging};
+use crate::host::{self, Env, Host, HostKind, Options, Outcome, Output, logging};
 use crate::stage::STAGES;
 use crate::{post, run};
 
@@ -25,8 +25,10 @@ pub async fn main(args: impl IntoIterator<Item = OsString>, env: Env) -> ExitCod
     };
     let cancel = Cancel::default();
     tokio::select! {
-        code = Box::pin(run_command(command, &env, &cancel)) => ExitCode::from(code),
+        // First, so that somebody listens for signals before the work begins.
+        biased;
         signal = second_signal(&cancel) => ExitCode::from(signal.exit_code()),
+        code = Box::pin(run_command(command, &env, &cancel)) => ExitCode::from(code),
     }
 }
 
@@ -65,7 +67,9 @@ fn said(exit: &CliExit, env: &Env) -> ExitCode {
                 advice: None,
                 place: None,
             };
-            host::detect(env.clone(), Options::default()).emit(&event)
+            let host = host::detect(env.clone(), Options::default());
+            host.emit(&event)
+                .and_then(|()| host.finished(Outcome::Failed))
         }
     };
     if let Err(error) = written {

@@ -85,7 +85,7 @@ async fn run(context: &Context, raw: RawInputs) -> anyhow::Result<()> {
         ("max_instances", inputs.max_instances),
         ("tier", inputs.tier),
     ];
-    let plan = document.plan(context, Expected::Compute, fields)?;
+    let plan = document.plan(context, Expected::Compute, fields).await?;
     if context.inputs.dry_run {
         return document::show_plan(context, plan);
     }

@@ -120,7 +120,7 @@ async fn run(context: &Context, raw: RawInputs) -> anyhow::Result<()> {
         ("experiment_name", inputs.experiment_name.clone()),
         ("display_name", inputs.display_name.clone()),
     ];
-    let plan = document.plan(context, Expected::Job, fields)?;
+    let plan = document.plan(context, Expected::Job, fields).await?;
     finish::check_downloads(context, &plan, &downloads)?;
     if context.inputs.dry_run {
         return document::show_plan(context, plan);

@@ -120,6 +120,11 @@ impl<'a> Shown<'a> {
         }
     }
 
+    /// How long it is until a sign of life is due.
+    pub(super) fn until_heartbeat(&self) -> Duration {
+        HEARTBEAT.saturating_sub(self.last.elapsed())
+    }
+
     pub(super) fn answered(&mut self) {
         if let Some((since, _)) = self.silent.take() {
             let text = format!("Azure answers again after {}", human(since.elapsed()));

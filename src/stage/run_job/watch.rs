@@ -294,7 +294,7 @@ impl Probe for Watch<'_> {
         let status = self.runs.first().map(|job| job.status.to_string());
         Ok(Progress::Pending {
             state: status.unwrap_or_default(),
-            retry_after: Some(self.interval),
+            retry_after: Some(self.interval.min(self.shown.until_heartbeat().max(QUICK))),
         })
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use aml_runner::cancel;
 use aml_runner::emulator::Fault;
 use rustix::process::Signal;
+use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::support::process::{job_is, signal, start};
 use crate::support::world::{Ran, World, github_job, read};
@@ -248,4 +249,26 @@ async fn a_re_attached_job_is_remembered_for_the_post_step_and_an_ended_one_is_n
     let state = read(world.folder.path(), "host/GITHUB_STATE");
     assert!(state.contains(second.output("job-name")), "{state}");
     assert!(state.contains("settled"), "{state}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signal_does_not_wait_for_files_to_be_hashed() {
+    let world = World::new().await;
+    let huge = std::fs::File::create(world.folder.path().join("huge.bin")).unwrap();
+    huge.set_len(64 << 30).unwrap();
+    let args = [
+        "register-data",
+        "--name",
+        "d",
+        "--type",
+        "uri_file",
+        "--path",
+        "huge.bin",
+    ];
+    let mut child = start(&world, &args, &[]);
+    let mut shown = BufReader::new(child.stderr.take().unwrap()).lines();
+    let banner = shown.next_line().await.unwrap().unwrap();
+    assert!(banner.contains("register-data"), "{banner}");
+    signal(&child, Signal::TERM);
+    assert_eq!(child.wait().await.unwrap().code(), Some(143));
 }
