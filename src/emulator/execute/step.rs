@@ -12,7 +12,7 @@ use super::log;
 use super::outputs::{self, Pending};
 use super::process::{self, Ended, Script};
 use super::work::Work;
-use super::{End, binding, inputs, user_error};
+use super::{End, binding, inputs, locate, user_error};
 use crate::emulator::auth;
 use crate::emulator::job::{Output, Status};
 use crate::emulator::reference::{self, Reference};
@@ -157,6 +157,9 @@ fn prepare(state: &State, work: &Work, search_path: OsString) -> Result<Ready, S
     for (name, input) in &work.inputs {
         let value = if input.is_path() && input.value.is_empty() {
             continue;
+        } else if input.is_path() && input.is_direct == Some(true) {
+            let address = locate::address(state, &input.value, &input.kind);
+            address.map_err(|what| format!("Input '{name}': {what}"))?
         } else if input.is_path() {
             let path = inputs::fetch(state, name, input, &root.path().join("inputs").join(name))?;
             let text = path.display().to_string();

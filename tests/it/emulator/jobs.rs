@@ -380,3 +380,67 @@ async fn what_a_job_refers_to_has_to_be_there() {
         (404, "JobNotFound".to_owned())
     );
 }
+
+#[tokio::test]
+async fn what_cannot_be_honoured_is_refused_by_name() {
+    let desk = Desk::open().await;
+    let folder = "azureml://datastores/workspaceblobstore/paths/d/";
+    for (more, what) in [
+        (
+            json!({"distribution": {"distributionType": "PyTorch", "processCountPerInstance": 2}}),
+            "distribution PyTorch",
+        ),
+        (json!({"resources": {"instanceCount": 2}}), "2 instances"),
+        (
+            json!({"services": {"lab": {"jobServiceType": "JupyterLab"}}}),
+            "services",
+        ),
+        (
+            json!({"inputs": {"d": {"jobInputType": "uri_folder", "uri": folder, "mode": "ReadWriteMount"}}}),
+            "input mode ReadWriteMount",
+        ),
+        (
+            json!({"inputs": {"d": {"jobInputType": "mltable", "uri": folder, "mode": "EvalMount"}}}),
+            "input mode EvalMount",
+        ),
+        (
+            json!({"outputs": {"o": {"jobOutputType": "uri_folder", "mode": "Direct"}}}),
+            "output mode Direct",
+        ),
+    ] {
+        let answer = desk.submit("refused", "true", more).await;
+        let code = format!("NotImplemented: PUT jobs ({what})");
+        assert_eq!(
+            (answer.status, &answer.body["error"]["code"]),
+            (501, &json!(code))
+        );
+    }
+    let input = json!({"inputs": {"d": {"jobInputType": "uri_folder", "uri": folder, "mode": "Telepathy"}}});
+    assert_eq!(desk.submit("refused", "true", input).await.status, 400);
+    assert_eq!(desk.get("/jobs/refused").await.status, 404);
+    let list = desk.get("/jobs?properties=a=b").await;
+    assert_eq!(
+        list.status, 501,
+        "a filter that is ignored shows the wrong jobs"
+    );
+}
+
+#[tokio::test]
+async fn a_direct_input_is_the_address_itself() {
+    let desk = Desk::open().await;
+    let uri = "azureml://datastores/workspaceblobstore/paths/not/there/";
+    let body = json!({"properties": {"dataType": "uri_folder", "dataUri": uri}});
+    assert_eq!(desk.put("/data/far/versions/1", body).await.status, 201);
+    let input = json!({"inputs": {"d": {"jobInputType": "uri_folder", "uri": "azureml:far:1", "mode": "Direct"}}});
+    desk.submit("direct", "echo ${{inputs.d}}", input).await;
+    assert_eq!(
+        desk.emulator.wait_for_job("direct").await,
+        Some("Completed")
+    );
+    let log = desk.emulator.job_log("direct");
+    assert!(
+        log.starts_with("azureml://subscriptions/")
+            && log.ends_with("/datastores/workspaceblobstore/paths/not/there/\n"),
+        "{log}"
+    );
+}
