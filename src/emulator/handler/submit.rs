@@ -29,6 +29,7 @@ pub(super) fn put(state: &Arc<State>, call: &Call, name: &str) -> Reply {
     let Value::Object(sent) = call.json()?["properties"].take() else {
         return Err(Problem::bad_request("The body has no properties."));
     };
+    // One that is there is not judged again: what it was taken with may be gone by now.
     if let Some(old) = state.jobs.get(name) {
         return edit(state, &old, &sent);
     }
@@ -56,8 +57,11 @@ pub(super) fn put(state: &Arc<State>, call: &Call, name: &str) -> Reply {
         Role::Command => check_command(state, &sent)?,
         Role::Pipeline | Role::Step | Role::SubPipeline => check_pipeline(state, &sent)?,
     };
-    let job = new_job(state, name, role, sent, target);
-    state.jobs.put(job.clone());
+    let job = new_job(state, name, role, sent.clone(), target);
+    // Of two that come at once under one name only one is run.
+    if let Some(first) = state.jobs.put_new(&job) {
+        return edit(state, &first, &sent);
+    }
     execute::start(state, name);
     let answer = request::json(StatusCode::CREATED, &job::body(state, &job));
     Ok(request::with(answer, "location", &own_url(state, call)))

@@ -444,3 +444,45 @@ async fn a_direct_input_is_the_address_itself() {
         "{log}"
     );
 }
+
+#[tokio::test]
+async fn an_output_cannot_take_the_place_of_a_version_that_is_there() {
+    let desk = Desk::open().await;
+    let output = json!({"outputs": {"o": {"jobOutputType": "uri_folder", "assetName": "made", "assetVersion": "1"}}});
+    let command = "echo $AZUREML_RUN_ID > ${{outputs.o}}/who";
+    desk.submit("first", command, output.clone()).await;
+    assert_eq!(desk.emulator.wait_for_job("first").await, Some("Completed"));
+    desk.submit("second", command, output).await;
+    assert_eq!(desk.emulator.wait_for_job("second").await, Some("Failed"));
+    let details = desk.history("runs/second/details").await.body;
+    let message = details["error"]["error"]["message"].as_str().unwrap();
+    assert!(
+        message.contains("made:1") && message.contains("already exists"),
+        "{message}"
+    );
+    let version = desk.get("/data/made/versions/1").await.body;
+    let uri = version["properties"]["dataUri"].as_str().unwrap();
+    assert_eq!(desk.text(uri, "who"), "first\n");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_jobs_under_one_name_one_is_run() {
+    let desk = Desk::open().await;
+    desk.environment().await;
+    for round in 0..20 {
+        let name = format!("race-{round}");
+        let puts = (0..16).map(|one| {
+            let (desk, name) = (&desk, &name);
+            async move {
+                let body = json!({"properties": {"jobType": "Command", "command": format!("echo {one}"),
+                    "environmentId": format!("{}/environments/env/versions/1", desk.workspace())}});
+                desk.put(&format!("/jobs/{name}"), body).await.status
+            }
+        });
+        let mut statuses = futures::future::join_all(puts).await;
+        statuses.sort_unstable();
+        assert_eq!((statuses[0], statuses[1]), (201, 409));
+        assert_eq!(desk.emulator.wait_for_job(&name).await, Some("Completed"));
+        assert_eq!(desk.emulator.job_log(&name).lines().count(), 1);
+    }
+}
