@@ -247,3 +247,27 @@ async fn requests_are_recorded_for_assertions() {
         Value::from("managementfrontend")
     );
 }
+
+#[tokio::test]
+async fn a_name_from_elsewhere_that_leads_to_loopback_gets_nothing() {
+    let desk = Desk::open().await;
+    let port = desk.emulator.port();
+    for (host, status) in [
+        (format!("localhost:{port}"), 200),
+        (format!("127.0.0.1:{port}"), 200),
+        (format!("[::1]:{port}"), 200),
+        (format!("evil.example:{port}"), 421),
+        ("localhost.evil.example".to_owned(), 421),
+        (format!("192.168.1.2:{port}"), 421),
+    ] {
+        let url = format!("{}/studio", desk.emulator.endpoint());
+        let answer = desk
+            .http
+            .get(url)
+            .header("host", &host)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status().as_u16(), status, "{host}");
+    }
+}
