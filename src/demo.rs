@@ -2,6 +2,7 @@
 //! Owns the embedded copy of the example and the order of the stages; everything else is the product itself.
 
 use std::collections::BTreeMap;
+use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use serde::Serialize;
 
 use crate::cancel::Cancel;
 use crate::emulator::{self, Emulator};
-use crate::host::{Env, Host, Options, Terminal};
+use crate::host::{Env, Host, Options, Output, Terminal};
 use crate::report::Report;
 use crate::run;
 use crate::stage;
@@ -20,20 +21,24 @@ use crate::stage;
 pub struct Demo {
     /// Another data set with the same columns.
     pub data: Option<PathBuf>,
-    /// Interpreter, or virtual environment, that the steps run with.
-    pub python: Option<PathBuf>,
+    pub output: Output,
+    pub verbose: bool,
 }
 
 /// What `demo --output json` prints.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Summary {
-    pub job_status: String,
-    pub model_id: String,
+    /// `null` when no job was submitted.
+    pub job_status: Option<String>,
+    /// `null` when the pipeline did not register one.
+    pub model_id: Option<String>,
     /// What the pipeline's steps logged.
     pub metrics: BTreeMap<String, f64>,
-    /// A copy of the model on this machine.
-    pub model: PathBuf,
+    /// A copy of the model on this machine, if there is one.
+    pub model: Option<PathBuf>,
+    /// Why the demo did not get to its end.
+    pub error: Option<String>,
     #[serde(skip)]
     pub exit_code: u8,
 }
@@ -93,23 +98,19 @@ pub async fn run(demo: Demo, env: &Env, cancel: &Cancel) -> anyhow::Result<Summa
     lay_out(project.path(), demo.data.as_deref())?;
     let model = tempfile::Builder::new()
         .prefix("aml-runner-demo-model-")
-        .tempdir()?
-        .keep();
-    let options = emulator::Options {
-        python: demo.python,
-        ..emulator::Options::default()
-    };
-    let emulator = Emulator::start(options)
+        .tempdir()?;
+    let emulator = Emulator::start(emulator::Options::default())
         .await
         .context("starting the emulator")?;
     let env = Env::from_pairs(environment(env)).in_directory(project.path());
     let mut last = None;
     for (name, file) in STAGES {
         let stage = stage::find(name).with_context(|| format!("there is no stage {name}"))?;
-        let host: Arc<dyn Host> = Arc::new(Terminal::new(
-            env.clone(),
-            options_of(&emulator, *file, &model),
-        ));
+        let options = Options {
+            verbose: demo.verbose,
+            ..options_of(&emulator, *file, model.path())
+        };
+        let host: Arc<dyn Host> = Arc::new(terminal(env.clone(), options, demo.output));
         let outcome = run::run(&host, stage, cancel).await;
         let code = outcome.exit_code();
         last = Some((outcome.report, code));
@@ -119,7 +120,19 @@ pub async fn run(demo: Demo, env: &Env, cancel: &Cancel) -> anyhow::Result<Summa
     }
     emulator.shutdown().await;
     let (report, exit_code) = last.context("the demo has no stages")?;
+    let model = (exit_code == 0).then(|| model.keep());
     Ok(summary(&report, model, exit_code))
+}
+
+/// Where the summary is for a program, standard output is the summary's alone.
+fn terminal(env: Env, options: Options, output: Output) -> Terminal {
+    match output {
+        Output::Text => Terminal::new(env, options),
+        Output::Json => {
+            let (log, data) = (Box::new(io::stderr()), Box::new(io::stderr()));
+            Terminal::writing_to(env, options, log, data, io::stderr().is_terminal())
+        }
+    }
 }
 
 impl Summary {
@@ -130,17 +143,18 @@ impl Summary {
             .iter()
             .map(|(name, value)| format!("  {name}: {value:.4}\n"))
             .collect();
-        if self.exit_code != 0 {
+        let shown = |text: &Option<String>| text.clone().unwrap_or_default();
+        let Some(model) = &self.model else {
             return format!(
-                "\nThe demo did not get to its end: the pipeline's job is {}.\n",
-                self.job_status
+                "\nThe demo did not get to its end:\n  {}\nIts emulator has ended with it, so the links above lead nowhere.\n",
+                shown(&self.error).trim_end().replace('\n', "\n  ")
             );
-        }
+        };
         format!(
             "\nThe pipeline's job {}. Its metrics:\n{metrics}The model is registered as\n  {}\nand lies in\n  {}\n",
-            self.job_status,
-            self.model_id,
-            self.model.display()
+            shown(&self.job_status),
+            shown(&self.model_id),
+            model.display()
         )
     }
 }
@@ -154,8 +168,15 @@ fn lay_out(folder: &Path, data: Option<&Path>) -> anyhow::Result<()> {
         std::fs::write(&path, text)?;
     }
     if let Some(data) = data {
-        std::fs::copy(data, folder.join("data/wine.csv"))
-            .with_context(|| format!("reading {}", data.display()))?;
+        let read = std::fs::read(data).with_context(|| {
+            let resolved = std::path::absolute(data).unwrap_or_else(|_| data.to_owned());
+            format!(
+                "reading the data `{}`, which is {}",
+                data.display(),
+                resolved.display()
+            )
+        })?;
+        std::fs::write(folder.join("data/wine.csv"), read)?;
     }
     Ok(())
 }
@@ -192,8 +213,8 @@ fn options_of(emulator: &Emulator, file: Option<&str>, model: &Path) -> Options 
     }
 }
 
-fn summary(report: &Report, model: PathBuf, exit_code: u8) -> Summary {
-    let output = |name: &str| report.outputs.get(name).cloned().unwrap_or_default();
+fn summary(report: &Report, model: Option<PathBuf>, exit_code: u8) -> Summary {
+    let output = |name: &str| report.outputs.get(name).cloned();
     let metrics = report.job.iter().flat_map(|job| &job.metrics);
     Summary {
         job_status: output("job-status"),
@@ -202,6 +223,23 @@ fn summary(report: &Report, model: PathBuf, exit_code: u8) -> Summary {
             .map(|metric| (metric.key.clone(), metric.value))
             .collect(),
         model,
+        error: (exit_code != 0).then(|| why(report)),
         exit_code,
     }
+}
+
+/// What the failed steps say, else what the stage says.
+fn why(report: &Report) -> String {
+    let steps = report.job.iter().flat_map(|job| &job.steps);
+    let failed: Vec<String> = steps
+        .filter_map(|step| Some(format!("{}: {}", step.name, step.error.as_deref()?)))
+        .collect();
+    let stage = report
+        .error
+        .clone()
+        .unwrap_or_else(|| report.outcome.clone());
+    if failed.is_empty() {
+        return format!("{}: {stage}", report.stage);
+    }
+    failed.join("\n")
 }

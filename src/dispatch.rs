@@ -40,7 +40,12 @@ async fn run_command(command: Command, env: &Env, cancel: &Cancel) -> u8 {
         Command::Stages { options } => stages(&options).map(|()| 0),
         Command::Emulator { port, python, .. } => emulator(port, python, cancel).await.map(|()| 0),
         Command::Demo { data, options } => {
-            demo(Demo { data, python: None }, env, &options, cancel).await
+            let demo = Demo {
+                data,
+                output: options.output,
+                verbose: options.verbose,
+            };
+            self::demo(demo, env, cancel).await
         }
     };
     result.unwrap_or_else(|error| failed(host.as_ref(), &error))
@@ -157,9 +162,10 @@ async fn emulator(
     Ok(())
 }
 
-async fn demo(demo: Demo, env: &Env, options: &Options, cancel: &Cancel) -> anyhow::Result<u8> {
+async fn demo(demo: Demo, env: &Env, cancel: &Cancel) -> anyhow::Result<u8> {
+    let output = demo.output;
     let summary = demo::run(demo, env, cancel).await?;
-    let text = match options.output {
+    let text = match output {
         Output::Json => serde_json::to_string_pretty(&summary)? + "\n",
         Output::Text => summary.text(),
     };
