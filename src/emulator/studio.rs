@@ -18,7 +18,7 @@ const STYLE: &str = "
 body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;overflow-wrap:anywhere}
 h1{font-size:1.4rem;margin:.2rem 0}h2{font-size:1.05rem;margin:2rem 0 .5rem}a{color:#2f6fde}
 table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;padding:.4rem .8rem .4rem 0;border-bottom:1px solid var(--line)}
-th{font-weight:600;opacity:.7}td.n{font-variant-numeric:tabular-nums;white-space:nowrap}
+th{font-weight:600;opacity:.7}th,.s{white-space:nowrap}td.n{font-variant-numeric:tabular-nums;white-space:nowrap}
 .s{display:inline-block;border-radius:1rem;padding:0 .7rem;font-size:.85rem;color:#fff;background:#6b7280}
 .s.Completed{background:#15803d}.s.Failed{background:#b91c1c}.s.Running,.s.Finalizing{background:#1d4ed8}.s.Canceled,.s.CancelRequested{background:#a16207}
 pre{background:color-mix(in srgb,currentColor 6%,transparent);padding:1rem;border-radius:.5rem;overflow:auto;max-height:34rem;white-space:pre-wrap;margin:.5rem 0}

@@ -76,11 +76,14 @@ pub(super) async fn run(state: &Arc<State>, work: Work, cancel: CancellationToke
             let message = format!("The job was canceled by the system because it ran longer than its limit of {} s.", timeout.unwrap_or_default().as_secs_f64());
             return End::Canceled(Some(user_error(state, &message)));
         }
-        Ended::Exited { code, tail } => format!(
-            "Execution failed. User process '{command_word}' exited with status code {code}. Please check log file '{}' for error details. Error: {}",
-            log::USER,
-            last_lines(&tail)
-        ),
+        Ended::Exited { code, tail } => {
+            let failed = format!("Execution failed. User process '{command_word}' exited with status code {code}.");
+            match last_lines(&tail) {
+                // A job that wrote nothing has no log file to check.
+                nothing if nothing.is_empty() => failed,
+                lines => format!("{failed} Please check log file '{}' for error details. Error: {lines}", log::USER),
+            }
+        }
         Ended::NoBash => "The emulator runs commands with bash, and there is no bash in the search path of this machine.".to_owned(),
         Ended::Broken(error) => format!("The command could not be run: {error}"),
     };
