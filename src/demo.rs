@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::cancel::Cancel;
 use crate::emulator::{self, Emulator};
-use crate::host::{Env, Host, Options, Output, Terminal};
+use crate::host::{Env, Host, Options, Terminal};
 use crate::report::Report;
 use crate::run;
 use crate::stage;
@@ -21,7 +21,6 @@ use crate::stage;
 pub struct Demo {
     /// Another data set with the same columns.
     pub data: Option<PathBuf>,
-    pub output: Output,
     pub verbose: bool,
 }
 
@@ -35,9 +34,10 @@ pub struct Summary {
     pub model_id: Option<String>,
     /// What the pipeline's steps logged.
     pub metrics: BTreeMap<String, f64>,
-    /// A copy of the model on this machine, if there is one.
+    /// A copy of the model on this machine.
     pub model: Option<PathBuf>,
-    /// Why the demo did not get to its end.
+    /// Why it did not get to its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     #[serde(skip)]
     pub exit_code: u8,
@@ -110,7 +110,14 @@ pub async fn run(demo: Demo, env: &Env, cancel: &Cancel) -> anyhow::Result<Summa
             verbose: demo.verbose,
             ..options_of(&emulator, *file, model.path())
         };
-        let host: Arc<dyn Host> = Arc::new(terminal(env.clone(), options, demo.output));
+        // Reports go where the log goes: standard output is for the demo's own result.
+        let host: Arc<dyn Host> = Arc::new(Terminal::writing_to(
+            env.clone(),
+            options,
+            Box::new(io::stderr()),
+            Box::new(io::stderr()),
+            io::stderr().is_terminal(),
+        ));
         let outcome = run::run(&host, stage, cancel).await;
         let code = outcome.exit_code();
         last = Some((outcome.report, code));
@@ -124,17 +131,6 @@ pub async fn run(demo: Demo, env: &Env, cancel: &Cancel) -> anyhow::Result<Summa
     Ok(summary(&report, model, exit_code))
 }
 
-/// Where the summary is for a program, standard output is the summary's alone.
-fn terminal(env: Env, options: Options, output: Output) -> Terminal {
-    match output {
-        Output::Text => Terminal::new(env, options),
-        Output::Json => {
-            let (log, data) = (Box::new(io::stderr()), Box::new(io::stderr()));
-            Terminal::writing_to(env, options, log, data, io::stderr().is_terminal())
-        }
-    }
-}
-
 impl Summary {
     /// The same for a person.
     pub fn text(&self) -> String {
@@ -143,17 +139,15 @@ impl Summary {
             .iter()
             .map(|(name, value)| format!("  {name}: {value:.4}\n"))
             .collect();
-        let shown = |text: &Option<String>| text.clone().unwrap_or_default();
-        let Some(model) = &self.model else {
+        let (Some(id), Some(model)) = (&self.model_id, &self.model) else {
+            let error = self.error.as_deref().unwrap_or("no model was registered");
             return format!(
                 "\nThe demo did not get to its end:\n  {}\nIts emulator has ended with it, so the links above lead nowhere.\n",
-                shown(&self.error).trim_end().replace('\n', "\n  ")
+                error.trim_end().replace('\n', "\n  ")
             );
         };
         format!(
-            "\nThe pipeline's job {}. Its metrics:\n{metrics}The model is registered as\n  {}\nand lies in\n  {}\n",
-            shown(&self.job_status),
-            shown(&self.model_id),
+            "\nThe pipeline ran to its end. Its metrics:\n{metrics}The model is registered as\n  {id}\nand lies in\n  {}\n",
             model.display()
         )
     }
@@ -234,11 +228,8 @@ fn why(report: &Report) -> String {
     let failed: Vec<String> = steps
         .filter_map(|step| Some(format!("{}: {}", step.name, step.error.as_deref()?)))
         .collect();
-    let stage = report
-        .error
-        .clone()
-        .unwrap_or_else(|| report.outcome.clone());
     if failed.is_empty() {
+        let stage = report.error.as_ref().unwrap_or(&report.outcome);
         return format!("{}: {stage}", report.stage);
     }
     failed.join("\n")

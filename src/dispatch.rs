@@ -11,7 +11,7 @@ use crate::demo::{self, Demo};
 use crate::emulator::{self, Emulator};
 use crate::event::Event;
 use crate::failure;
-use crate::host::{self, Env, Host, HostKind, Options, Output, logging};
+use crate::host::{self, Env, Host, HostKind, Options, Outcome, Output, logging};
 use crate::stage::STAGES;
 use crate::{post, run};
 
@@ -42,10 +42,9 @@ async fn run_command(command: Command, env: &Env, cancel: &Cancel) -> u8 {
         Command::Demo { data, options } => {
             let demo = Demo {
                 data,
-                output: options.output,
                 verbose: options.verbose,
             };
-            self::demo(demo, env, cancel).await
+            self::demo(demo, env, &options, cancel).await
         }
     };
     result.unwrap_or_else(|error| failed(host.as_ref(), &error))
@@ -70,7 +69,9 @@ fn said(exit: &CliExit, env: &Env) -> ExitCode {
                 advice: None,
                 place: None,
             };
-            host::detect(env.clone(), Options::default()).emit(&event)
+            let host = host::detect(env.clone(), Options::default());
+            host.emit(&event)
+                .and_then(|()| host.finished(Outcome::Failed))
         }
     };
     if let Err(error) = written {
@@ -162,10 +163,9 @@ async fn emulator(
     Ok(())
 }
 
-async fn demo(demo: Demo, env: &Env, cancel: &Cancel) -> anyhow::Result<u8> {
-    let output = demo.output;
+async fn demo(demo: Demo, env: &Env, options: &Options, cancel: &Cancel) -> anyhow::Result<u8> {
     let summary = demo::run(demo, env, cancel).await?;
-    let text = match output {
+    let text = match options.output {
         Output::Json => serde_json::to_string_pretty(&summary)? + "\n",
         Output::Text => summary.text(),
     };

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::inputs::{CommonInputs, InputProblems};
 use super::sign_in;
 use crate::azure::client::{AuthMethod, Settings};
-use crate::azure::{Azure, Notice, Observer, WorkspaceId};
+use crate::azure::{ArmError, Azure, Notice, Observer, WorkspaceId, id};
 use crate::cancel::Cancel;
 use crate::event::{Event, Place};
 use crate::host::{Host, RunFacts};
@@ -78,9 +78,12 @@ impl Context {
     /// The workspace's coordinates. The road reports missing ones before a stage that needs them begins.
     pub fn workspace(&self) -> anyhow::Result<WorkspaceId> {
         let part = |value: &Option<String>, name: &str| {
-            value.clone().ok_or_else(|| {
-                sign_in::malformed(self.host.as_ref(), name, "is missing".to_owned())
-            })
+            let wrong = |why| sign_in::malformed(self.host.as_ref(), name, why);
+            let value = value
+                .clone()
+                .ok_or_else(|| wrong("is missing".to_owned()))?;
+            id::check_name(&value).map_err(wrong)?;
+            Ok::<_, InputProblems>(value)
         };
         Ok(WorkspaceId {
             subscription: part(&self.inputs.subscription_id, "subscription-id")?,
@@ -197,6 +200,26 @@ impl Context {
     /// A problem with an input that only the stage could see, named as this host's user wrote it.
     pub fn malformed(&self, input: &str, why: impl Into<String>) -> InputProblems {
         sign_in::malformed(self.host.as_ref(), input, why.into())
+    }
+
+    /// Ends `work` where the user's `timeout` does, for what has no wait of its own.
+    pub async fn within<T>(
+        &self,
+        what: &str,
+        work: impl Future<Output = anyhow::Result<T>>,
+    ) -> anyhow::Result<T> {
+        let Some(limit) = self.inputs.timeout else {
+            return work.await;
+        };
+        let late = || ArmError::TimedOut {
+            what: what.to_owned(),
+            state: "no answer yet".to_owned(),
+            after: limit,
+        };
+        match tokio::time::timeout(limit, work).await {
+            Ok(outcome) => outcome,
+            Err(_elapsed) => Err(late().into()),
+        }
     }
 
     /// How long the stage may wait; `default` when the user did not say.

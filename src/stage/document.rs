@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::inputs::Lines;
-use super::{Context, links};
+use super::inputs::{InputProblem, InputProblems, Lines};
+use super::{Context, FILE, links};
 use crate::azure::Azure;
 use crate::azure::apply::{Applied, Execution};
 use crate::report::{PhaseKind, Resource};
@@ -29,20 +29,34 @@ impl DocumentInputs {
         expected: Expected,
         fields: Vec<(&str, Option<String>)>,
     ) -> anyhow::Result<Plan> {
-        let fields = fields
+        let fields: Vec<_> = fields
             .into_iter()
             .filter_map(|(key, value)| Some((key.to_owned(), value?)))
             .collect();
+        // No input says what a job runs.
+        let says_enough = match expected {
+            Expected::Job => !self.set.0.is_empty(),
+            Expected::Data | Expected::Environment | Expected::Compute => {
+                self.name.is_some() || !fields.is_empty() || !self.set.0.is_empty()
+            }
+        };
+        if self.file.is_none() && !says_enough {
+            return Err(InputProblems(vec![InputProblem::Missing {
+                label: context.host.input_label("file"),
+                help: FILE.help.to_owned(),
+                also: Vec::new(),
+            }])
+            .into());
+        }
         let overrides = Overrides {
             name: self.name.clone(),
             version: self.version.clone(),
             fields,
             set: self.set_pairs(context)?,
         };
-        let file = self.file.as_deref().map(|file| context.path(file));
         let source = Source {
             expected,
-            file: file.as_deref(),
+            file: self.file.as_deref(),
             working_directory: &context.working_directory,
             overrides: &overrides,
         };
