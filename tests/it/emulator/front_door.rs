@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use aml_runner::emulator::Fault;
+use aml_runner::emulator::{Emulator, Fault, Options};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -270,4 +270,16 @@ async fn a_name_from_elsewhere_that_leads_to_loopback_gets_nothing() {
             .unwrap();
         assert_eq!(answer.status().as_u16(), status, "{host}");
     }
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_named() {
+    let desk = Desk::open().await;
+    let port = desk.emulator.port();
+    let options = Options {
+        port,
+        ..Options::default()
+    };
+    let error = Emulator::start(options).await.unwrap_err().to_string();
+    assert!(error.starts_with(&format!("port {port}: ")), "{error}");
 }
