@@ -222,15 +222,11 @@ fn summary(report: &Report, model: Option<PathBuf>, exit_code: u8) -> Summary {
     }
 }
 
-/// What the failed steps say, else what the stage says.
+/// What the job says of its failure, with the end of the log, else what the stage says.
 fn why(report: &Report) -> String {
-    let steps = report.job.iter().flat_map(|job| &job.steps);
-    let failed: Vec<String> = steps
-        .filter_map(|step| Some(format!("{}: {}", step.name, step.error.as_deref()?)))
-        .collect();
-    if failed.is_empty() {
+    let job = report.job.as_ref().and_then(|job| job.error.clone());
+    job.unwrap_or_else(|| {
         let stage = report.error.as_ref().unwrap_or(&report.outcome);
-        return format!("{}: {stage}", report.stage);
-    }
-    failed.join("\n")
+        format!("{}: {stage}", report.stage)
+    })
 }

@@ -123,7 +123,7 @@ async fn data_that_cannot_be_used_is_named_and_leaves_nothing_behind() {
         );
         let error = told["error"].as_str().unwrap();
         assert!(
-            error.starts_with("prepare: ") && error.contains(why),
+            error.starts_with("step prepare failed: ") && error.contains(why),
             "{error}"
         );
         assert_eq!(left(&folder), Vec::<String>::new());
@@ -134,7 +134,7 @@ async fn data_that_cannot_be_used_is_named_and_leaves_nothing_behind() {
         .split_once("The demo did not get to its end:")
         .unwrap();
     assert!(
-        end.contains("prepare: ") && end.contains("lacks 14 of 14 columns"),
+        end.contains("step prepare failed: ") && end.contains("lacks 14 of 14 columns"),
         "{end}"
     );
 }
