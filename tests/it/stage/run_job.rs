@@ -317,6 +317,8 @@ async fn an_output_that_the_job_will_not_have_is_said_before_it_is_submitted() {
     let download = "modle=here\nmodel=taken\ndefault=there";
     let inputs = [("file", "job.yml"), ("download", download)];
     let before = world.writes();
+    let hasty = [inputs[0], ("download", "model=here"), ("wait", "false")];
+    assert_eq!(world.stage("run-job", &hasty).await.code, 2);
     let ran = world.stage("run-job", &inputs).await;
     assert_eq!(ran.code, 2, "{}", ran.shown);
     for word in ["`modle`", "it has: model, default", "taken is not a folder"] {
