@@ -279,7 +279,8 @@ fn show_notice(host: &dyn Host, notice: &Notice) {
             wait,
         } => host.emit(&Event::Note {
             text: &format!(
-                "retry {attempt} of {method} {url} in {:.1} s: {reason}",
+                "retry {attempt} of {method} {} in {:.1} s: {reason}",
+                below_workspace(url),
                 wait.as_secs_f64()
             ),
         }),
@@ -298,5 +299,39 @@ fn show_notice(host: &dyn Host, notice: &Notice) {
     };
     if let Err(error) = shown {
         tracing::warn!(%error, "an event could not be written");
+    }
+}
+
+/// The part of an address that tells requests apart: the reason that follows it should still be on the screen.
+fn below_workspace(url: &str) -> &str {
+    let path = url.split('?').next().unwrap_or(url);
+    path.split_once("/workspaces/")
+        .and_then(|(_, rest)| rest.split_once('/'))
+        .map_or(path, |(_, below)| below)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repeated_request_is_named_by_what_is_asked_of_the_workspace() {
+        for (url, shown) in [
+            (
+                "https://x/subscriptions/S/resourceGroups/G/providers/P/workspaces/W/jobs/j?api-version=1",
+                "jobs/j",
+            ),
+            (
+                "https://x/history/v1.0/subscriptions/S/workspaces/W/runs/r/details",
+                "runs/r/details",
+            ),
+            ("https://a.blob.core/c/b", "https://a.blob.core/c/b"),
+            (
+                "https://x/subscriptions/S/workspaces/W?api-version=1",
+                "https://x/subscriptions/S/workspaces/W",
+            ),
+        ] {
+            assert_eq!(below_workspace(url), shown);
+        }
     }
 }

@@ -16,8 +16,10 @@ use crate::report::Change;
 use crate::spec::plan::{Destination, Request, Target, Upload, Version};
 
 const CODES: &str = "2023-04-01";
-/// Goes at a free version number, as the SDK (service notes 7).
+/// Goes at one version number that is said to be free, as the SDK (service notes 7).
 const ATTEMPTS: usize = 3;
+/// Numbers that others may take first, where a matrix of jobs registers one name.
+const NUMBERS: usize = 50;
 
 impl Execution {
     /// Uploads and writes what is not there yet. `name` names the last request when its target has no name of its own.
@@ -231,7 +233,7 @@ impl Execution {
         mut goal: Goal,
     ) -> Result<Written, ApplyError> {
         let request = &self.plan.requests[index];
-        let mut left = ATTEMPTS;
+        let (mut left, mut numbers) = (ATTEMPTS, NUMBERS);
         loop {
             left -= 1;
             let refused = match self.put(index, name, &goal).await {
@@ -259,6 +261,9 @@ impl Execution {
             let Some(version) = free else {
                 return Err(refused.into());
             };
+            if goal.version.as_ref() != Some(&version) && numbers > 0 {
+                (left, numbers) = (ATTEMPTS, numbers - 1);
+            }
             goal = Goal {
                 version: Some(version),
                 exists: false,
@@ -292,11 +297,13 @@ impl Execution {
             Target::Anonymous { .. } => id.rsplit('/').next().map(str::to_owned),
             Target::Versioned { .. } | Target::Named { .. } => goal.version.clone(),
         };
-        // Most collections answer 201 to everything; a plain 200 tells of an update even where nothing was looked up.
-        let change = if goal.exists || answer.status == 200 {
-            Change::Updated
-        } else {
-            Change::Created
+        // Most collections answer 201 to everything; a plain 200 tells of something that was there. A version that was not there
+        // when we looked was then made by somebody else meanwhile, with the same content: the service refuses any other.
+        let change = match (&request.target, answer.status) {
+            _ if goal.exists => Change::Updated,
+            (Target::Versioned { .. }, 200) => Change::Unchanged,
+            (_, 200) => Change::Updated,
+            _ => Change::Created,
         };
         Ok(Written {
             id,

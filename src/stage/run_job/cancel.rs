@@ -46,10 +46,8 @@ impl Arrival {
     pub(super) fn of<T>(sent: &Result<T, ApplyError>) -> Self {
         match sent {
             Ok(_) => Self::There,
-            Err(ApplyError::Arm(error @ ArmError::Conflict(_))) => {
-                tracing::debug!(%error, "the name is taken, perhaps by an earlier try of ours");
-                Self::Unknown
-            }
+            // A taken name may have been taken by an earlier try of ours.
+            Err(ApplyError::Arm(ArmError::Conflict(_))) => Self::Unknown,
             Err(ApplyError::Arm(error)) if error.is_passing() => Self::Unknown,
             Err(
                 ApplyError::Arm(_)

@@ -116,6 +116,10 @@ async fn run(context: &Context, raw: RawInputs) -> anyhow::Result<()> {
     let document: DocumentInputs = raw.parse()?;
     let inputs: Inputs = raw.parse()?;
     let downloads = finish::downloads(&inputs.download, context)?;
+    if !inputs.wait && !downloads.is_empty() {
+        let why = "there is nothing to fetch without `wait`: the job has only begun then";
+        return Err(context.malformed("download", why).into());
+    }
     let fields = vec![
         ("experiment_name", inputs.experiment_name.clone()),
         ("display_name", inputs.display_name.clone()),

@@ -23,8 +23,10 @@ pub(super) struct Shown<'a> {
     began: Instant,
     /// When something was last shown.
     pub(super) last: Instant,
-    /// Since when Azure gives no answer, and when that was last said.
-    silent: Option<(Instant, Instant)>,
+    /// When Azure answered last.
+    answered: Instant,
+    /// It was said that it does not.
+    silent: bool,
 }
 
 impl<'a> Shown<'a> {
@@ -35,7 +37,8 @@ impl<'a> Shown<'a> {
             group: None,
             began: now,
             last: now,
-            silent: None,
+            answered: now,
+            silent: false,
         }
     }
 
@@ -103,17 +106,16 @@ impl<'a> Shown<'a> {
 
     /// Azure does not answer: a warning at first, then a line a minute.
     pub(super) fn silence(&mut self, job: &str, reason: &str) {
-        let now = Instant::now();
-        let (since, said) = *self.silent.get_or_insert((now, now));
-        if now != since && said.elapsed() < HEARTBEAT {
+        let first = !self.silent;
+        if !first && self.last.elapsed() < HEARTBEAT {
             return;
         }
-        self.silent = Some((since, now));
+        self.silent = true;
         let text = format!(
             "no answer about job {job} for {}; that does not end it, still looking: {reason}",
-            human(since.elapsed())
+            human(self.answered.elapsed())
         );
-        if now == since {
+        if first {
             self.warn(&text);
         } else {
             self.state(&text);
@@ -126,10 +128,11 @@ impl<'a> Shown<'a> {
     }
 
     pub(super) fn answered(&mut self) {
-        if let Some((since, _)) = self.silent.take() {
-            let text = format!("Azure answers again after {}", human(since.elapsed()));
-            self.state(&text);
+        if std::mem::take(&mut self.silent) {
+            let silence = human(self.answered.elapsed());
+            self.state(&format!("Azure answers again after {silence}"));
         }
+        self.answered = Instant::now();
     }
 
     pub(super) fn close(&mut self) {

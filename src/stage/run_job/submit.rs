@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use super::cancel::Arrival;
 use super::{Fate, cancel, name, stamp};
-use crate::azure::apply::{ApplyError, Execution};
+use crate::azure::Azure;
+use crate::azure::apply::Execution;
 use crate::azure::jobs::{self, JobView};
 use crate::azure::logs::LogKind;
-use crate::azure::{ArmError, Azure};
 use crate::event::Event;
 use crate::report::{self, Change, PhaseKind, Resource};
 use crate::spec::{self, Plan};
@@ -92,7 +92,12 @@ pub(super) async fn submit(
                 None => stamps,
             };
             execution.amend(|body| stamps.add_to(body));
-            write(context, azure, &execution, &name, submission.on_cancel).await?
+            let goal = Goal {
+                name: &name,
+                digest: &digest,
+                fate: submission.on_cancel,
+            };
+            write(context, azure, &execution, goal).await?
         }
     };
     announce(context, &submitted)?;
@@ -123,7 +128,10 @@ async fn choose(
     if let Some(name) = submission.name.clone() {
         return match there? {
             None => Ok(Chosen::Submit { name, digest }),
-            Some(job) => known_as_ours(execution, job, &digest).await,
+            Some(job) => {
+                let job = known_as_ours(execution, job, &digest).await?;
+                Ok(Chosen::Attach(Box::new(job)))
+            }
         };
     }
     let file = submission.file.as_deref();
@@ -142,26 +150,26 @@ async fn known_as_ours(
     execution: &Execution,
     job: JobView,
     digest: &str,
-) -> anyhow::Result<Chosen> {
+) -> anyhow::Result<JobView> {
     let other = match job.properties.get(stamp::REQUEST) {
         Some(stamped) => (stamped != digest).then_some("request"),
         None => execution.differs_from(&job.body).await?,
     };
     match other {
-        None => Ok(Chosen::Attach(Box::new(job))),
+        None => Ok(job),
         Some(field) => Err(Refused {
             message: format!(
                 "a job named {} exists already, and it is not the one that is asked for here: its {field} is another",
                 job.name
             ),
-            advice: Some(ONCE.to_owned()),
+            advice: Some(
+                "a job's name is used once: give another `name`, or leave it out to have one chosen"
+                    .to_owned(),
+            ),
         }
         .into()),
     }
 }
-
-const ONCE: &str =
-    "a job's name is used once: give another `name`, or leave it out to have one chosen";
 
 /// The last job of the series, if it still runs; else the next free name.
 async fn next_in_series(azure: &Azure, base: &str, digest: String) -> anyhow::Result<Chosen> {
@@ -183,15 +191,22 @@ async fn next_in_series(azure: &Azure, base: &str, digest: String) -> anyhow::Re
     ))
 }
 
+/// What is to be submitted, and what becomes of it on a signal.
+struct Goal<'a> {
+    name: &'a str,
+    digest: &'a str,
+    fate: Fate,
+}
+
 /// Uploads, then writes. While it uploads there is nothing to undo and a signal ends it at once; a signal that comes while the
 /// job's own request is under way must leave no job behind.
 async fn write(
     context: &Context,
     azure: &Azure,
     execution: &Execution,
-    name: &str,
-    fate: Fate,
+    goal: Goal<'_>,
 ) -> anyhow::Result<Submitted> {
+    let Goal { name, digest, fate } = goal;
     {
         let _phase = context.phase("uploading", PhaseKind::Working);
         execution.make_ready(Some(name)).await?;
@@ -208,10 +223,21 @@ async fn write(
             return Err(cancelled.into());
         }
     };
-    if Arrival::of(&sent) == Arrival::Refused {
-        cancel::settled(context)?;
-    }
-    let applied = sent.map_err(|error| name_taken(error, name))?;
+    let arrival = Arrival::of(&sent);
+    let applied = match sent {
+        Ok(applied) => applied,
+        Err(error) => {
+            // An earlier attempt's submission may have arrived after we looked for it.
+            if let Some(job) = jobs::get_job(azure, name).await? {
+                let job = known_as_ours(execution, job, digest).await?;
+                return Ok(Submitted::of(name, &job, Change::Unchanged));
+            }
+            if arrival != Arrival::Unknown {
+                cancel::settled(context)?;
+            }
+            return Err(error.into());
+        }
+    };
     for asset in &applied.also {
         context.emit(&Event::Debug {
             text: &format!("{} {}: {}", asset.kind, asset.name, asset.change.as_str()),
@@ -219,17 +245,6 @@ async fn write(
     }
     let job = JobView::parse(&applied.body);
     Ok(Submitted::of(name, &job, Change::Created))
-}
-
-/// A clash of names is nothing that a retry helps: say what does.
-fn name_taken(error: ApplyError, name: &str) -> anyhow::Error {
-    let ApplyError::Arm(ArmError::Conflict(_)) = &error else {
-        return error.into();
-    };
-    anyhow::Error::new(Refused {
-        message: format!("a job named {name} exists already: {error}"),
-        advice: Some(ONCE.to_owned()),
-    })
 }
 
 fn announce(context: &Context, job: &Submitted) -> anyhow::Result<()> {

@@ -1,5 +1,7 @@
 //! `register-environment` and `register-data`.
 
+use std::collections::HashSet;
+
 use aml_runner::emulator::Fault;
 use aml_runner::report::Change;
 
@@ -197,4 +199,35 @@ async fn a_bad_request_that_no_other_version_would_mend_is_an_error() {
     assert_eq!(ran.code, 1);
     assert!(ran.shown.contains("The name is odd."), "{}", ran.shown);
     assert_eq!(world.requests("PUT", "/data/wine/versions/").len(), 1);
+}
+
+#[tokio::test]
+async fn many_jobs_that_register_one_name_at_once_all_get_a_version() {
+    let world = World::new().await;
+    for n in 0..8 {
+        world.file(&format!("{n}.csv"), &format!("{n}\n"));
+    }
+    let files: Vec<_> = (0..8).map(|n| format!("{n}.csv")).collect();
+    let runs = files.iter().map(async |file| {
+        let inputs = [("name", "d"), ("type", "uri_file"), ("path", file.as_str())];
+        let ran = world.stage("register-data", &inputs).await.succeeded();
+        ran.output("data-id").to_owned()
+    });
+    let ids: HashSet<_> = futures::future::join_all(runs).await.into_iter().collect();
+    assert_eq!(ids.len(), 8);
+}
+
+#[tokio::test]
+async fn many_jobs_that_register_the_same_at_once_make_it_once() {
+    let world = World::new().await;
+    world.file("same.csv", "1\n");
+    let inputs = [("name", "d"), ("type", "uri_file"), ("path", "same.csv")];
+    let runs = (0..4).map(|_| world.stage("register-data", &inputs));
+    let runs = futures::future::join_all(runs).await;
+    let created = runs.iter().filter(|ran| ran.output("changed") == "created");
+    assert_eq!(created.count(), 1);
+    assert!(
+        runs.iter()
+            .all(|ran| ran.code == 0 && ran.output("changed") != "updated")
+    );
 }

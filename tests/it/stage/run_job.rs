@@ -317,6 +317,8 @@ async fn an_output_that_the_job_will_not_have_is_said_before_it_is_submitted() {
     let download = "modle=here\nmodel=taken\ndefault=there";
     let inputs = [("file", "job.yml"), ("download", download)];
     let before = world.writes();
+    let hasty = [inputs[0], ("download", "model=here"), ("wait", "false")];
+    assert_eq!(world.stage("run-job", &hasty).await.code, 2);
     let ran = world.stage("run-job", &inputs).await;
     assert_eq!(ran.code, 2, "{}", ran.shown);
     for word in ["`modle`", "it has: model, default", "taken is not a folder"] {
@@ -363,4 +365,39 @@ async fn the_log_of_a_step_comes_before_its_end_and_the_schedulers_own_log_once(
         ran.shown
     );
     assert_eq!(ran.shown.matches("Log of pipe\n").count(), 1);
+}
+
+#[tokio::test]
+async fn a_submission_that_arrives_after_the_next_attempt_looked_for_it_is_attached_to() {
+    let world = with_compute().await;
+    command(&world, "sleep 600");
+    let inputs = [("file", "job.yml"), ("wait", "false")];
+    let first = world.on_github("run-job", &inputs, &[]).await.succeeded();
+    let faults = world.emulator.faults();
+    faults.add("GET", "/jobs/", 1, Fault::arm(404, "NotFound", "No job."));
+    let taken = Fault::arm(409, "UserError", "A job with this name already exists.");
+    faults.add("PUT", "/jobs/", 1, taken);
+    let second = world.on_github("run-job", &inputs, &[]).await.succeeded();
+    assert_eq!(faults.pending(), 0);
+    assert_eq!(second.output("job-name"), first.output("job-name"));
+    assert_eq!(second.output("changed"), "unchanged");
+    assert_eq!(world.emulator.job_names().len(), 1);
+}
+
+#[tokio::test]
+async fn a_refused_submission_fails_with_the_services_words_and_leaves_nothing_to_cancel() {
+    let world = with_compute().await;
+    command(&world, "true");
+    let refused = Fault::arm(400, "UserError", "The experiment is archived.");
+    world.emulator.faults().add("PUT", "/jobs/", 1, refused);
+    let inputs = [("file", "job.yml")];
+    let ran = world.on_github("run-job", &inputs, &[]).await;
+    assert_eq!(ran.code, 1, "{}", ran.shown);
+    assert!(
+        ran.shown.contains("The experiment is archived."),
+        "{}",
+        ran.shown
+    );
+    let state = read(world.folder.path(), "host/GITHUB_STATE");
+    assert!(state.contains("settled"), "{state}");
 }
