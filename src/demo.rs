@@ -21,15 +21,16 @@ use crate::stage;
 pub struct Demo {
     /// Another data set with the same columns.
     pub data: Option<PathBuf>,
-    /// Interpreter, or virtual environment, that the steps run with.
-    pub python: Option<PathBuf>,
+    pub verbose: bool,
 }
 
 /// What `demo --output json` prints.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Summary {
+    /// `null` when no job was submitted.
     pub job_status: Option<String>,
+    /// `null` when the pipeline did not register one.
     pub model_id: Option<String>,
     /// What the pipeline's steps logged.
     pub metrics: BTreeMap<String, f64>,
@@ -98,21 +99,21 @@ pub async fn run(demo: Demo, env: &Env, cancel: &Cancel) -> anyhow::Result<Summa
     let model = tempfile::Builder::new()
         .prefix("aml-runner-demo-model-")
         .tempdir()?;
-    let options = emulator::Options {
-        python: demo.python,
-        ..emulator::Options::default()
-    };
-    let emulator = Emulator::start(options)
+    let emulator = Emulator::start(emulator::Options::default())
         .await
         .context("starting the emulator")?;
     let env = Env::from_pairs(environment(env)).in_directory(project.path());
     let mut last = None;
     for (name, file) in STAGES {
         let stage = stage::find(name).with_context(|| format!("there is no stage {name}"))?;
+        let options = Options {
+            verbose: demo.verbose,
+            ..options_of(&emulator, *file, model.path())
+        };
         // Reports go where the log goes: standard output is for the demo's own result.
         let host: Arc<dyn Host> = Arc::new(Terminal::writing_to(
             env.clone(),
-            options_of(&emulator, *file, model.path()),
+            options,
             Box::new(io::stderr()),
             Box::new(io::stderr()),
             io::stderr().is_terminal(),
@@ -140,7 +141,10 @@ impl Summary {
             .collect();
         let (Some(id), Some(model)) = (&self.model_id, &self.model) else {
             let error = self.error.as_deref().unwrap_or("no model was registered");
-            return format!("\nThe demo did not get to its end: {error}\n");
+            return format!(
+                "\nThe demo did not get to its end:\n  {}\nIts emulator has ended with it, so the links above lead nowhere.\n",
+                error.trim_end().replace('\n', "\n  ")
+            );
         };
         format!(
             "\nThe pipeline ran to its end. Its metrics:\n{metrics}The model is registered as\n  {id}\nand lies in\n  {}\n",
@@ -158,8 +162,15 @@ fn lay_out(folder: &Path, data: Option<&Path>) -> anyhow::Result<()> {
         std::fs::write(&path, text)?;
     }
     if let Some(data) = data {
-        std::fs::copy(data, folder.join("data/wine.csv"))
-            .with_context(|| format!("reading {}", data.display()))?;
+        let read = std::fs::read(data).with_context(|| {
+            let resolved = std::path::absolute(data).unwrap_or_else(|_| data.to_owned());
+            format!(
+                "reading the data `{}`, which is {}",
+                data.display(),
+                resolved.display()
+            )
+        })?;
+        std::fs::write(folder.join("data/wine.csv"), read)?;
     }
     Ok(())
 }
@@ -206,7 +217,16 @@ fn summary(report: &Report, model: Option<PathBuf>, exit_code: u8) -> Summary {
             .map(|metric| (metric.key.clone(), metric.value))
             .collect(),
         model,
-        error: report.error.clone(),
+        error: (exit_code != 0).then(|| why(report)),
         exit_code,
     }
+}
+
+/// What the job says of its failure, with the end of the log, else what the stage says.
+fn why(report: &Report) -> String {
+    let job = report.job.as_ref().and_then(|job| job.error.clone());
+    job.unwrap_or_else(|| {
+        let stage = report.error.as_ref().unwrap_or(&report.outcome);
+        format!("{}: {stage}", report.stage)
+    })
 }

@@ -42,7 +42,11 @@ async fn run_command(command: Command, env: &Env, cancel: &Cancel) -> u8 {
         Command::Stages { options } => stages(&options).map(|()| 0),
         Command::Emulator { port, python, .. } => emulator(port, python, cancel).await.map(|()| 0),
         Command::Demo { data, options } => {
-            demo(Demo { data, python: None }, env, &options, cancel).await
+            let demo = Demo {
+                data,
+                verbose: options.verbose,
+            };
+            self::demo(demo, env, &options, cancel).await
         }
     };
     result.unwrap_or_else(|error| failed(host.as_ref(), &error))

@@ -48,6 +48,20 @@ pub(super) fn is_legacy(text: &str) -> bool {
     LEGACY.is_match(text)
 }
 
+/// The steps of a path such as `parent.jobs.a.outputs.x`; the name that ends it may have dots of its own, for groups.
+pub(super) fn path(expression: &str) -> Vec<&str> {
+    let inner = expression
+        .strip_prefix("${{")
+        .and_then(|rest| rest.strip_suffix("}}"))
+        .unwrap_or(expression);
+    let steps = if inner.starts_with("parent.jobs.") {
+        5
+    } else {
+        3
+    };
+    inner.splitn(steps, '.').collect()
+}
+
 /// What the expressions of a text refer to.
 pub(super) fn targets(text: &str) -> Vec<&str> {
     ANY.captures_iter(text)
@@ -69,5 +83,15 @@ mod tests {
             targets("--x ${{inputs.x}} $[[--y ${{inputs.y}}]]"),
             ["inputs.x", "inputs.y"]
         );
+    }
+
+    #[test]
+    fn the_name_at_the_end_of_a_path_keeps_its_dots() {
+        assert_eq!(path("${{parent.inputs.g.x}}"), ["parent", "inputs", "g.x"]);
+        assert_eq!(
+            path("${{parent.jobs.a.outputs.g.x}}"),
+            ["parent", "jobs", "a", "outputs", "g.x"]
+        );
+        assert_eq!(path("${{parent.jobs.a}}"), ["parent", "jobs", "a"]);
     }
 }

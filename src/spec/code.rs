@@ -73,8 +73,20 @@ fn resolve(
         {
             return Some(Draft::from(id));
         }
-        if reference::is_url(text) && text.starts_with("http") {
+        if reference::is_web_address(text) && ignoring == Ignoring::IgnoreFile {
             return Some(remote(session, text));
+        }
+        if reference::is_url(text) {
+            let message = match ignoring {
+                Ignoring::IgnoreFile => {
+                    format!("`{text}` is neither a local path nor an address of the web")
+                }
+                Ignoring::Component => {
+                    format!("the code of a component is a local file or folder, not `{text}`")
+                }
+            };
+            field.problem(&mut session.report, message);
+            return None;
         }
     }
     let found = session.find(field, text, base)?;

@@ -3,7 +3,7 @@
 
 mod port;
 
-pub(super) use port::{Port, declared, declared_literal, literal_type, typed};
+pub(super) use port::{Port, check_cases, declared, declared_literal, literal_type, typed};
 
 use std::path::Path;
 
@@ -24,6 +24,24 @@ use super::settings::{Distribution, Resources, Unknown};
 
 pub(super) const API: &str = "2024-01-01-preview";
 const ANONYMOUS: &str = "azureml_anonymous";
+/// What else than inputs and outputs a command may name: the SDK lets through what its component object has.
+const PROPERTIES: [&str; 14] = [
+    "inputs",
+    "outputs",
+    "name",
+    "version",
+    "type",
+    "display_name",
+    "description",
+    "tags",
+    "properties",
+    "command",
+    "code",
+    "environment",
+    "resources",
+    "distribution",
+];
+
 /// A component that is defined in this project.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Component {
@@ -35,6 +53,8 @@ pub(super) struct Component {
     spec: Object,
     description: Option<String>,
     tags: Option<Value>,
+    /// The component that the file was made from, if it says so: that one runs.
+    registered: Option<String>,
 }
 
 impl Component {
@@ -52,12 +72,21 @@ impl Component {
             .map(|(_, port)| port)
     }
 
+    pub(super) fn replace_resources(&mut self, resources: Resources) {
+        self.spec.put("resources", resources.spec());
+        self.resources = Some(resources);
+    }
+
+    /// What a step names as its component; a registration is planned where there is none yet.
+    pub(super) fn id(&self, session: &mut Session<'_>, source: &'static str) -> Draft {
+        match &self.registered {
+            Some(id) => Draft::from(id.as_str()),
+            None => Draft::reference(self.register_anonymous(session, source)),
+        }
+    }
+
     /// Plans the anonymous registration; the answer holds the id.
-    pub(super) fn register_anonymous(
-        &self,
-        session: &mut Session<'_>,
-        source: &'static str,
-    ) -> Reference {
+    fn register_anonymous(&self, session: &mut Session<'_>, source: &'static str) -> Reference {
         let version = anonymous_version(&self.spec.spelled(&|reference| session.spell(reference)));
         let mut spec = self.spec.clone();
         spec.put("name", ANONYMOUS);
@@ -101,7 +130,7 @@ pub(super) fn read(
     base: &Path,
 ) -> Option<Component> {
     let before = session.report.count();
-    fields.read_only(&["id", "creation_context", "latest_version"]);
+    fields.read_only(&["creation_context", "latest_version"]);
     fields.without_effect(&[
         "name",
         "version",
@@ -109,7 +138,10 @@ pub(super) fn read(
         "environment_variables",
     ]);
     let report = &mut session.report;
-    let mut component = Component::default();
+    let mut component = Component {
+        registered: fields.text("id", report),
+        ..Component::default()
+    };
     let mut spec = Object::default();
     spec.put_some("$schema", fields.text("$schema", report));
     if let Some(kind) = fields.take("type") {
@@ -118,7 +150,7 @@ pub(super) fn read(
     spec.put("type", "command");
     component.description = fields.text("description", report);
     spec.put_some("description", component.description.clone());
-    component.tags = fields.read("tags", report, plain_texts);
+    component.tags = fields.read("tags", report, as_texts);
     spec.put_some(
         "tags",
         component
@@ -235,9 +267,10 @@ impl Component {
         };
         for target in binding::targets(&text) {
             let known = match target.split_once('.') {
-                Some(("inputs", name)) => port::knows(&self.inputs, name),
-                Some(("outputs", name)) => port::knows(&self.outputs, name),
-                Some(_) | None => false,
+                Some(("inputs", name)) => port::knows_input(&self.inputs, name),
+                Some(("outputs", name)) => port::knows_output(&self.outputs, name),
+                Some(_) => false,
+                None => PROPERTIES.contains(&target),
             };
             if !known {
                 field.problem(
@@ -250,11 +283,16 @@ impl Component {
     }
 }
 
-fn plain_texts(field: &Field<'_>, report: &mut Report) -> Option<Value> {
+/// Tags: scalars of any type, as texts.
+fn as_texts(field: &Field<'_>, report: &mut Report) -> Option<Value> {
     let entries = field.entries(report)?;
     let texts = entries
         .into_iter()
-        .filter_map(|(name, field)| Some((name.to_owned(), field.text(report)?.into())));
+        .filter(|(_, field)| !field.node.is_null())
+        .filter_map(|(name, field)| {
+            let text = python::text_of(field.node).or_else(|| field.text(report))?;
+            Some((name.to_owned(), text.into()))
+        });
     Some(Value::Object(texts.collect()))
 }
 

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::draft::{Draft, Object};
 use super::fields::{Case, Field, Fields};
 use super::io::{self, datastore_name};
-use super::plan::{Reference, Target, Version};
+use super::plan::{Part, Reference, Target, Version};
 use super::problem::Report;
 use super::reference::{self, REGISTRY, asset_id};
 use super::session::Session;
@@ -63,10 +63,30 @@ pub(super) fn resolve(session: &mut Session<'_>, field: &Field<'_>, base: &Path)
     }
 }
 
+/// Says what is wrong with an environment that has no effect where it stands: its form counts, not whether it could be built.
+pub(super) fn check(session: &mut Session<'_>, field: &Field<'_>, base: &Path) {
+    let text = field.node.as_text();
+    if text.is_some_and(|text| super::binding::found_in(text) || text.starts_with("azureml:")) {
+        return;
+    }
+    let mut apart = Session::new(session.files, session.working_directory);
+    match field.node.entries() {
+        Some(_) => drop(
+            field
+                .fields(&mut apart.report)
+                .and_then(|fields| define(&mut apart, fields, base)),
+        ),
+        None => drop(resolve(&mut apart, field, base)),
+    }
+    if let Err(problems) = apart.finish() {
+        session.report.extend(problems);
+    }
+}
+
 /// An environment without a name: its version is a hash of what it says.
 fn inline(session: &mut Session<'_>, mut fields: Fields<'_>, base: &Path) -> Option<Draft> {
     fields.without_effect(&["name", "version"]);
-    let definition = define(session, fields, base)?;
+    let definition = buildable(session, fields, base)?;
     let version = definition.hash();
     let Definition {
         mut body, needs, ..
@@ -91,9 +111,10 @@ pub(super) fn register(
     let name = fields.required("name", &mut session.report);
     let name = name.and_then(|field| super::kind::asset_name(&field, &mut session.report));
     let version = fields.version("version", &mut session.report);
+    let version = version.filter(|version| !version.is_empty());
     let Definition {
         mut body, needs, ..
-    } = define(session, fields, base)?;
+    } = buildable(session, fields, base)?;
     body.put("isAnonymous", false);
     body.put("isArchived", false);
     let target = Target::Versioned {
@@ -108,6 +129,26 @@ fn wrapped(properties: Object) -> Object {
     let mut body = Object::default();
     body.put("properties", properties);
     body
+}
+
+/// A definition that says what the environment is made of.
+fn buildable(session: &mut Session<'_>, fields: Fields<'_>, base: &Path) -> Option<Definition> {
+    let before = session.report.count();
+    let whole = fields.at().clone();
+    let definition = define(session, fields, base);
+    let has = |name: &str| whole.node.get(name).is_some();
+    let report = &mut session.report;
+    match (has("image"), has("build")) {
+        (false, false) if report.count() == before => {
+            whole.problem(report, "an environment needs an `image` or a `build`");
+        }
+        (true, true) => whole.problem(
+            report,
+            "an environment has an `image` or a `build`, not both",
+        ),
+        (_, _) => {}
+    }
+    definition.filter(|_| report.count() == before)
 }
 
 fn define(session: &mut Session<'_>, mut fields: Fields<'_>, base: &Path) -> Option<Definition> {
@@ -150,16 +191,6 @@ fn define(session: &mut Session<'_>, mut fields: Fields<'_>, base: &Path) -> Opt
         needs.extend(build.upload);
     }
     let report = &mut session.report;
-    match (&image, fields.at().node.get("build")) {
-        (None, None) if report.count() == before => {
-            whole.problem(report, "an environment needs an `image` or a `build`")
-        }
-        (Some(_), Some(_)) => whole.problem(
-            report,
-            "an environment has an `image` or a `build`, not both",
-        ),
-        (_, _) => {}
-    }
     fields.refuse_rest(report);
     (report.count() == before).then(|| Definition {
         body,
@@ -210,7 +241,7 @@ fn build_context(
     let path = path?;
     let text = path.text(&mut session.report)?;
     let mut body = Object::default();
-    let upload = if reference::is_url(&text) && !session.exists(base, &text) {
+    let upload = if reference::is_web_address(&text) && !session.exists(base, &text) {
         body.put("contextUri", text);
         None
     } else {
@@ -220,7 +251,12 @@ fn build_context(
             &found,
             store.map_or("workspaceblobstore", datastore_name),
         )?;
-        body.put("contextUri", Draft::reference(Reference::UploadUri(upload)));
+        let mut address = vec![Part::Reference(Reference::UploadUri(upload))];
+        if !found.is_folder {
+            // The service is told of a folder even where a file was named.
+            address.push(Part::Text("/".into()));
+        }
+        body.put("contextUri", Draft::Parts(address));
         Some(upload)
     };
     body.put_some("dockerfilePath", dockerfile.clone());
@@ -239,6 +275,11 @@ fn conda_file(session: &mut Session<'_>, field: &Field<'_>, base: &Path) -> Opti
     let text = field.text(&mut session.report)?;
     let path = super::session::absolute(base, &text);
     let node: Node = session.load(field, &path)?;
+    if !node.is_null() && node.entries().is_none() {
+        let message = format!("`{text}` is no conda file: it holds {}", node.describe());
+        field.problem(&mut session.report, message);
+        return None;
+    }
     (!node.is_null()).then(|| yaml::dump(&node))
 }
 

@@ -2,6 +2,8 @@
 //! made of such texts. Pure; it knows no schema.
 
 use serde_json::{Map, Number, Value};
+use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
 
 use super::yaml::{Kind, Node};
 
@@ -48,7 +50,8 @@ pub(super) fn json_of(node: &Node) -> Value {
         Kind::Bool(value) => Value::Bool(*value),
         Kind::Integer(value) => integer(*value),
         Kind::Float(value) => Number::from_f64(*value).map_or(Value::Null, Value::Number),
-        Kind::Text(text) | Kind::Timestamp(text) => Value::String(text.clone()),
+        Kind::Text(text) => Value::String(text.clone()),
+        Kind::Timestamp(text) => Value::String(iso(text)),
         Kind::Sequence(items) => items.iter().map(json_of).collect(),
         Kind::Mapping(entries) => Value::Object(
             entries
@@ -57,6 +60,32 @@ pub(super) fn json_of(node: &Node) -> Value {
                 .collect::<Map<_, _>>(),
         ),
     }
+}
+
+/// `serialize_iso` of the SDK, of what [`text_of`] gives for a date or a time: in UTC, with a `Z` and six digits of a fraction.
+fn iso(text: &str) -> String {
+    let Some((date, clock)) = text.split_once(' ') else {
+        return text.to_owned();
+    };
+    let (clock, offset) = match clock.rfind(['+', '-']) {
+        Some(at) => clock.split_at(at),
+        None => (clock, "+00:00"),
+    };
+    let (seconds, fraction) = match clock.split_once('.') {
+        Some((seconds, fraction)) => (seconds, format!(".{fraction}")),
+        None => (clock, String::new()),
+    };
+    OffsetDateTime::parse(&format!("{date}T{seconds}{offset}"), &Rfc3339)
+        .ok()
+        .and_then(|time| {
+            time.checked_to_offset(UtcOffset::UTC)?
+                .format(&Rfc3339)
+                .ok()
+        })
+        .map_or_else(
+            || text.to_owned(),
+            |utc| format!("{}{fraction}Z", utc.trim_end_matches('Z')),
+        )
 }
 
 pub(super) fn integer(value: i128) -> Value {
@@ -197,6 +226,21 @@ mod tests {
             dumps_sorted(&value),
             r#"{"a": {"\u00fc": "\ud83d\ude00\n"}, "b": [1, 2.0, null]}"#
         );
+    }
+
+    #[test]
+    fn times_are_sent_in_utc() {
+        for (python, sent) in [
+            ("2024-01-02", "2024-01-02"),
+            ("2024-01-02 03:04:05", "2024-01-02T03:04:05Z"),
+            ("2024-01-02 03:04:05+00:00", "2024-01-02T03:04:05Z"),
+            (
+                "2024-01-01 00:04:05.500000+02:30",
+                "2023-12-31T21:34:05.500000Z",
+            ),
+        ] {
+            assert_eq!(iso(python), sent);
+        }
     }
 
     #[test]

@@ -22,6 +22,15 @@ static ANY_ID: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
+/// What marshmallow's `Url` accepts: a scheme of the web, and a host with a top level of its own.
+static WEB: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(concat!(
+        r"(?i)^(https?|ftps?)://(?:[^:@]+?(?::[^:@]*?)?@)?",
+        r"(?:(?:[A-Z0-9](?:[A-Z0-9-]{0,61}[A-Z0-9])?\.)+(?:[A-Z]{2,6}\.?|[A-Z0-9-]{2,}\.?)|localhost",
+        r"|\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[[A-F0-9]*:[A-F0-9:]+\])(?::\d+)?(?:/?|[/?]\S+)$",
+    ))
+});
+
 pub(super) const REGISTRY: &str = "azureml://registries/";
 
 /// Something versioned, as the text after `azureml:` names it.
@@ -137,6 +146,28 @@ pub(super) fn compute_id(session: &mut Session<'_>, field: &Field<'_>, text: &st
     Draft::in_workspace(&format!("computes/{name}"))
 }
 
+/// The compute of a pipeline or of one of its steps. Of a compute's id only the name counts: it is taken for one of this workspace.
+pub(super) fn pipeline_compute_id(
+    session: &mut Session<'_>,
+    field: &Field<'_>,
+    text: &str,
+) -> Option<Draft> {
+    let mut name = text.strip_prefix("azureml:").unwrap_or(text);
+    let lower = name.to_lowercase();
+    if is_arm_id(name) && !lower.contains("/virtualclusters/") {
+        name = name.rsplit('/').next().unwrap_or(name);
+    }
+    let refusal = if name.is_empty() {
+        "the name of the compute is missing"
+    } else if lower.starts_with("virtualclusters/") {
+        "a pipeline names a virtual cluster by its full id: `/subscriptions/..`"
+    } else {
+        return Some(compute_id(session, field, name));
+    };
+    field.problem(&mut session.report, refusal);
+    None
+}
+
 fn virtual_cluster(name: &str) -> Draft {
     use super::plan::Part::{Reference as Ref, Text};
     Draft::Parts(vec![
@@ -162,9 +193,37 @@ pub(super) fn is_url(text: &str) -> bool {
     })
 }
 
+/// An address of the web, as the SDK takes one for code and for build contexts.
+pub(super) fn is_web_address(text: &str) -> bool {
+    WEB.is_match(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_of_the_web_have_a_host_with_a_top_level() {
+        for good in [
+            "https://a.blob.core.windows.net/c/d",
+            "HTTPS://A.BC/x",
+            "http://localhost/x",
+            "http://1.2.3.4:80",
+            "https://github.com/a/b.git#main",
+        ] {
+            assert!(is_web_address(good), "{good}");
+        }
+        for bad in [
+            "https://x/y",
+            "https://a.b/c",
+            "https://a.bc/a b",
+            "git+https://a.bc/x",
+            "azureml://datastores/a/paths/b",
+            "https://-a.bc/",
+        ] {
+            assert!(!is_web_address(bad), "{bad}");
+        }
+    }
 
     #[test]
     fn names_versions_labels_and_ids_are_told_apart() {

@@ -53,6 +53,22 @@ impl Resources {
         Some(resources)
     }
 
+    /// The same with other values for some of the fields.
+    #[must_use]
+    pub(super) fn with(mut self, values: &[(&'static str, Value)]) -> Self {
+        for (name, value) in values {
+            let field = match *name {
+                "instance_count" => &mut self.instance_count,
+                "instance_type" => &mut self.instance_type,
+                "locations" => &mut self.locations,
+                "docker_args" => &mut self.docker_args,
+                _ => &mut self.shm_size,
+            };
+            *field = Some(value.clone());
+        }
+        self
+    }
+
     /// Merely runs on this machine, which the service refuses for pipelines but knows for jobs.
     pub(super) fn mark_local(&mut self) {
         let mut properties = match self.properties.take() {
@@ -249,10 +265,14 @@ pub(super) fn limits(field: &Field<'_>, spelling: Spelling, report: &mut Report)
     let mut fields = field.fields(report)?;
     let timeout = fields.integer("timeout", report);
     fields.refuse_rest(report);
+    Some(limits_of(timeout, spelling))
+}
+
+pub(super) fn limits_of(timeout: Option<Value>, spelling: Spelling) -> Object {
     let mut body = Object::default();
     body.put(spelling.of("jobLimitsType", "job_limits_type"), "Command");
     body.put_some("timeout", timeout.and_then(|value| duration_of(&value)));
-    Some(body)
+    body
 }
 
 /// Seconds as ISO 8601; a binding as it is; zero is no limit.
@@ -286,21 +306,24 @@ pub(super) fn duration(seconds: i64) -> Option<String> {
 
 pub(super) fn queue(field: &Field<'_>, spelling: Spelling, report: &mut Report) -> Option<Object> {
     let mut fields = field.fields(report)?;
-    let word = |field: Field<'_>, words: &[&str], report: &mut Report| {
+    let (tier, priority) = (fields.take("job_tier"), fields.take("priority"));
+    fields.refuse_rest(report);
+    Some(queue_of(tier, priority, spelling, report))
+}
+
+pub(super) fn queue_of(
+    tier: Option<Field<'_>>,
+    priority: Option<Field<'_>>,
+    spelling: Spelling,
+    report: &mut Report,
+) -> Object {
+    let mut word = |field: Option<Field<'_>>, words: &[&str]| {
         // The service wants a number or another spelling, so an expression cannot stand here.
+        let field = field?;
         Field::at_path(field.node, &field.path).choice(report, words, Case::Lower)
     };
-    let tier = fields.take("job_tier").and_then(|field| {
-        word(
-            field,
-            &["spot", "basic", "standard", "premium", "null"],
-            report,
-        )
-    });
-    let priority = fields
-        .take("priority")
-        .and_then(|field| word(field, &["low", "medium", "high"], report));
-    fields.refuse_rest(report);
+    let tier = word(tier, &["spot", "basic", "standard", "premium", "null"]);
+    let priority = word(priority, &["low", "medium", "high"]);
     let mut body = Object::default();
     body.put_some(
         spelling.of("jobTier", "job_tier"),
@@ -312,7 +335,7 @@ pub(super) fn queue(field: &Field<'_>, spelling: Spelling, report: &mut Report) 
         _ => json!(3),
     });
     body.put_some("priority", number);
-    Some(body)
+    body
 }
 
 pub(super) fn capitalized(word: &str) -> String {

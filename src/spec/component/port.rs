@@ -39,18 +39,64 @@ impl Port {
     }
 }
 
-/// A port, a group of ports (`group.port`) or a property of a port (`port.path`).
-pub(super) fn knows(ports: &[(String, Port)], name: &str) -> bool {
-    let first = name.split('.').next().unwrap_or(name);
-    ports
-        .iter()
-        .any(|(known, _)| known == name || known.split('.').next() == Some(first))
+pub(super) fn knows_input(ports: &[(String, Port)], name: &str) -> bool {
+    const PROPERTIES: [&str; 11] = [
+        "path",
+        "type",
+        "mode",
+        "default",
+        "optional",
+        "min",
+        "max",
+        "enum",
+        "description",
+        "datastore",
+        "path_on_compute",
+    ];
+    knows(ports, name, &PROPERTIES)
 }
 
-fn check_names<'n>(entries: &[(&'n str, Field<'n>)], report: &mut Report) {
-    let mut seen: Vec<String> = Vec::new();
+pub(super) fn knows_output(ports: &[(String, Port)], name: &str) -> bool {
+    const PROPERTIES: [&str; 7] = [
+        "path",
+        "type",
+        "mode",
+        "name",
+        "version",
+        "description",
+        "early_available",
+    ];
+    knows(ports, name, &PROPERTIES)
+}
+
+/// A port, a group of ports (`group` of `group.port`) or a property of a port (`port.path`).
+fn knows(ports: &[(String, Port)], name: &str, properties: &[&str]) -> bool {
+    ports.iter().any(|(known, _)| {
+        let is_group = known
+            .strip_prefix(name)
+            .is_some_and(|rest| rest.starts_with('.'));
+        let property = name
+            .strip_prefix(known.as_str())
+            .and_then(|rest| rest.strip_prefix('.'));
+        known == name || is_group || property.is_some_and(|word| properties.contains(&word))
+    })
+}
+
+fn check_names<'n>(field: &Field<'n>, entries: &[(&'n str, Field<'n>)], report: &mut Report) {
     for (name, field) in entries {
         io::check_key(field, name, Keys::Dotted, report);
+    }
+    check_cases(field, entries.iter().map(|(name, _)| *name), report);
+}
+
+/// Names of ports have to differ in more than case.
+pub(in crate::spec) fn check_cases<'n>(
+    field: &Field<'_>,
+    names: impl Iterator<Item = &'n str>,
+    report: &mut Report,
+) {
+    let mut seen: Vec<String> = Vec::new();
+    for name in names {
         let lower = name.to_lowercase();
         if seen.contains(&lower) {
             field.problem(
@@ -69,7 +115,7 @@ pub(super) fn read_inputs(
 ) -> Object {
     let mut spec = Object::default();
     let entries = field.entries(report).unwrap_or_default();
-    check_names(&entries, report);
+    check_names(field, &entries, report);
     for (name, field) in entries {
         if let Some((body, port)) = input_port(&field, report) {
             spec.put(name, body);
@@ -220,7 +266,7 @@ pub(super) fn read_outputs(
 ) -> Object {
     let mut spec = Object::default();
     let entries = field.entries(report).unwrap_or_default();
-    check_names(&entries, report);
+    check_names(field, &entries, report);
     for (name, field) in entries {
         let Some(mut fields) = field.fields(report) else {
             continue;
@@ -235,7 +281,12 @@ pub(super) fn read_outputs(
             "mode",
             fields.choice("mode", report, &PORT_MODES, Case::Exact),
         );
-        fields.refuse_rest(report);
+        if PRIMITIVES.contains(&kind.as_str()) {
+            // Whatever else such an output says has no effect.
+            body.put_some("early_available", fields.flag("early_available", report));
+        } else {
+            fields.refuse_rest(report);
+        }
         spec.put(name, body);
         ports.push((
             name.to_owned(),
@@ -296,6 +347,10 @@ pub(in crate::spec) fn typed<'n>(
     };
     match node.as_text() {
         Some(text) if binding::found_in(text) => Some(Input::Literal { node, field }),
+        Some("") => {
+            field.problem(report, "the path of an input must not be empty");
+            None
+        }
         Some(text) => Some(Input::Asset(Asset::of_text(&field, &port.kind, text))),
         None => {
             field.problem(

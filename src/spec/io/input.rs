@@ -131,12 +131,6 @@ fn asset<'n>(mut fields: Fields<'n>, report: &mut Report) -> Option<Asset<'n>> {
     };
     let mode = fields.choice("mode", report, modes, Case::Lower);
     let datastore = fields.text("datastore", report);
-    if kind
-        .as_deref()
-        .is_some_and(|kind| !kind.ends_with("_model"))
-    {
-        fields.without_effect(&["path_on_compute"]);
-    }
     let path = fields.required("path", report);
     let text = path.as_ref().and_then(|field| field.text(report));
     fields.refuse_rest(report);

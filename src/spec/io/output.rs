@@ -20,6 +20,8 @@ pub(in crate::spec) enum Output {
     Bare,
     /// `${{parent.outputs.x}}`
     Bound(String),
+    /// A path without anything else: a folder.
+    Path(String),
     Asset(OutputAsset),
 }
 
@@ -32,11 +34,14 @@ pub(in crate::spec) struct OutputAsset {
     version: Option<String>,
 }
 
-/// Whether text may stand for an output: only in the steps of a pipeline.
+/// Which texts may stand for an output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::spec) enum Texts {
     Refused,
+    /// With an expression in them: in steps that run a component.
     Bindings,
+    /// In steps that say themselves what to run.
+    Any,
 }
 
 pub(in crate::spec) fn read_outputs<'n>(
@@ -60,9 +65,12 @@ pub(in crate::spec) fn read_outputs<'n>(
 fn read_output(field: &Field<'_>, texts: Texts, report: &mut Report) -> Option<Output> {
     match &field.node.kind {
         Kind::Null => Some(Output::Bare),
-        Kind::Text(text) if texts == Texts::Bindings => {
+        Kind::Text(text) if texts != Texts::Refused => {
             refuse_legacy(field, text, report);
-            if !binding::is_output(text) {
+            if binding::is_output(text) {
+                return Some(Output::Bound(text.clone()));
+            }
+            if texts == Texts::Bindings && !binding::found_in(text) {
                 field.problem(
                     report,
                     format!(
@@ -71,9 +79,9 @@ fn read_output(field: &Field<'_>, texts: Texts, report: &mut Report) -> Option<O
                 );
                 return None;
             }
-            Some(Output::Bound(text.clone()))
+            Some(Output::Path(text.clone()))
         }
-        Kind::Mapping(_) => output_asset(field.fields(report)?, report).map(Output::Asset),
+        Kind::Mapping(_) => output_asset(field.fields(report)?, texts, report).map(Output::Asset),
         Kind::Bool(_)
         | Kind::Integer(_)
         | Kind::Float(_)
@@ -90,7 +98,7 @@ fn read_output(field: &Field<'_>, texts: Texts, report: &mut Report) -> Option<O
     }
 }
 
-fn output_asset(mut fields: Fields<'_>, report: &mut Report) -> Option<OutputAsset> {
+fn output_asset(mut fields: Fields<'_>, texts: Texts, report: &mut Report) -> Option<OutputAsset> {
     fields.read_only(&["$schema"]);
     let kind = match fields.take("type") {
         Some(field) => field.choice(report, &DATA_TYPES, Case::Lower),
@@ -103,7 +111,13 @@ fn output_asset(mut fields: Fields<'_>, report: &mut Report) -> Option<OutputAss
             Case::Lower,
         )
     });
-    let path = fields.text("path", report);
+    let path_field = fields.take("path");
+    let path = path_field.as_ref().and_then(|field| field.text(report));
+    if let (Some(field), Some(text)) = (&path_field, &path)
+        && texts != Texts::Refused
+    {
+        refuse_legacy(field, text, report);
+    }
     let name_field = fields.take("name");
     let name = name_field.as_ref().and_then(|field| field.text(report));
     let version_field = fields.take("version");
@@ -133,7 +147,9 @@ impl Output {
     pub(in crate::spec) fn job_body(&self) -> Object {
         let mut body = Object::default();
         match self {
-            Self::Bare | Self::Bound(_) => body.put("jobOutputType", "uri_folder"),
+            Self::Bare | Self::Bound(_) | Self::Path(_) => {
+                body.put("jobOutputType", "uri_folder");
+            }
             Self::Asset(asset) => {
                 body.put("jobOutputType", asset.kind.clone());
                 body.put_some("uri", asset.path.clone());
@@ -154,6 +170,10 @@ impl Output {
                 body.put("value", expression.clone());
                 body.put("type", "literal");
             }
+            Self::Path(path) => {
+                body.put("job_output_type", declared_kind(declared, "uri_folder"));
+                body.put("uri", path.clone());
+            }
             Self::Asset(asset) => {
                 match asset
                     .path
@@ -165,11 +185,7 @@ impl Output {
                         body.put("type", "literal");
                     }
                     None => {
-                        let kind = if declared == Some("uri_file") {
-                            "uri_file"
-                        } else {
-                            asset.kind.as_str()
-                        };
+                        let kind = declared_kind(declared, &asset.kind);
                         body.put("job_output_type", kind);
                         body.put_some("uri", asset.path.clone());
                     }
@@ -181,6 +197,11 @@ impl Output {
         }
         Some(body)
     }
+}
+
+/// Of what a component declares, only a file counts more than what the step says.
+fn declared_kind<'k>(declared: Option<&'k str>, own: &'k str) -> &'k str {
+    declared.filter(|kind| *kind == "uri_file").unwrap_or(own)
 }
 
 fn output_mode(mode: &str) -> &'static str {

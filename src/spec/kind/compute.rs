@@ -8,12 +8,11 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use regex::Regex;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::spec::binding::pattern;
 use crate::spec::draft::{Draft, Object};
 use crate::spec::fields::{Case, Field, Fields};
-use crate::spec::io;
 use crate::spec::plan::{Part, Reference, Target};
 use crate::spec::problem::Report;
 use crate::spec::session::Session;
@@ -52,8 +51,10 @@ pub(super) fn translate(session: &mut Session<'_>, mut fields: Fields<'_>, base:
     let kind = compute_type(&mut fields, report);
     let mut resource = Object::default();
     let location = fields.text("location", report);
-    resource.put_some("tags", fields.read("tags", report, io::texts));
-    resource.put_some("identity", fields.read("identity", report, identity));
+    resource.put_some("tags", fields.read("tags", report, tags));
+    if kind.as_deref() != Some("virtualmachine") {
+        resource.put_some("identity", fields.read("identity", report, identity));
+    }
     // Only a cluster may lie in another region than its workspace.
     let own = location.filter(|location| !location.is_empty() && kind.as_deref() == Some(CLUSTER));
     resource.put(
@@ -105,6 +106,15 @@ fn compute_name(field: &Field<'_>, report: &mut Report) -> Option<String> {
         return None;
     }
     Some(name)
+}
+
+/// Unlike those of jobs, these may not be empty.
+fn tags(field: &Field<'_>, report: &mut Report) -> Option<Value> {
+    let entries = field.entries(report)?;
+    let texts = entries
+        .into_iter()
+        .filter_map(|(name, field)| Some((name.to_owned(), field.text(report)?.into())));
+    Some(Value::Object(texts.collect()))
 }
 
 /// The size that was asked for, or the SDK's default.

@@ -9,7 +9,6 @@ use crate::spec::fields::{Case, Field, Fields};
 use crate::spec::io::{self, datastore_name};
 use crate::spec::plan::{Target, Version};
 use crate::spec::problem::Report;
-use crate::spec::python;
 use crate::spec::reference::is_url;
 use crate::spec::session::{Found, Session};
 
@@ -31,7 +30,8 @@ pub(super) fn translate(session: &mut Session<'_>, mut fields: Fields<'_>, base:
     let version_field = fields.take("version");
     let version = version_field
         .as_ref()
-        .and_then(|field| field.version(report));
+        .and_then(|field| field.version(report))
+        .filter(|version| !version.is_empty());
     if let (Some(field), None) = (&version_field, &name_field) {
         field.problem(report, "a version needs a `name` too");
     }
@@ -127,21 +127,24 @@ fn referenced(session: &mut Session<'_>, field: &Field<'_>, found: &Found) -> Op
     let root = session.load(field, &file)?;
     let report = &mut session.report;
     let mut fields = Field::root(&root).fields(report)?;
+    fields.read("transformations", report, Field::items);
     let paths = fields.required("paths", report)?.items(report)?;
     let uris = paths.iter().filter_map(|path| {
-        let known = ["pattern", "file", "folder"]
+        let before = report.count();
+        let mut fields = path.fields(report)?;
+        let found: Vec<_> = ["file", "folder", "pattern"]
             .into_iter()
-            .find_map(|key| path.node.get(key));
-        match known.and_then(python::text_of) {
-            Some(uri) => Some(Value::String(uri)),
-            None => {
-                path.problem(
-                    report,
-                    "a path of an MLTable is `file`, `folder` or `pattern`",
-                );
-                None
+            .filter_map(|key| fields.take(key))
+            .collect();
+        fields.refuse_rest(report);
+        let [uri] = found.as_slice() else {
+            if report.count() == before {
+                let message = "a path of an MLTable is a `file`, a `folder` or a `pattern`";
+                path.problem(report, message);
             }
-        }
+            return None;
+        };
+        uri.text(report).map(Value::String)
     });
     Some(uris.collect())
 }

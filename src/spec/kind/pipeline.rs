@@ -10,9 +10,9 @@ use crate::spec::component::literal_type;
 use crate::spec::draft::{Draft, Object};
 use crate::spec::fields::{Case, Field, Fields};
 use crate::spec::io::{self, Input, Keys, Output, Texts};
-use crate::spec::job::{self, Compute};
+use crate::spec::job;
 use crate::spec::python;
-use crate::spec::reference::compute_id;
+use crate::spec::reference::{compute_id, pipeline_compute_id};
 use crate::spec::session::Session;
 
 use step::{Step, StepSource};
@@ -48,18 +48,15 @@ pub(super) fn translate(session: &mut Session<'_>, mut fields: Fields<'_>, base:
         .take("outputs")
         .map(|field| io::read_outputs(&field, Texts::Refused, Some(Keys::Plain), report))
         .unwrap_or_default();
-    let compute = fields
-        .take("compute")
-        .and_then(|field| job::compute(session, &field));
+    let compute_field = fields.take("compute");
+    let compute = compute_field
+        .as_ref()
+        .and_then(|field| pipeline_compute(session, field));
     let settings_field = fields.take("settings");
     let has_default = settings_field
         .as_ref()
         .is_some_and(|field| field.node.get("default_compute").is_some());
-    match &compute {
-        Some(Compute::Id(id)) => body.put("computeId", id.clone()),
-        Some(Compute::Local) => body.put("computeId", "local"),
-        None => {}
-    }
+    body.put_some("computeId", compute);
     body.put_some(
         "settings",
         settings_field.and_then(|field| pipeline_settings(session, &field)),
@@ -89,7 +86,7 @@ pub(super) fn translate(session: &mut Session<'_>, mut fields: Fields<'_>, base:
     }
     let mut jobs = Object::default();
     for index in 0..graph.steps.len() {
-        let has_compute = compute.is_some() || has_default;
+        let has_compute = compute_field.is_some() || has_default;
         if let Some(node) = step::plan(session, &graph, index, base, has_compute) {
             jobs.put(graph.steps[index].name, node);
         }
@@ -102,6 +99,18 @@ pub(super) fn translate(session: &mut Session<'_>, mut fields: Fields<'_>, base:
 /// The service takes no empty values for a pipeline's inputs.
 fn is_blank(input: &Input<'_>) -> bool {
     matches!(input, Input::Literal { node, .. } if node.as_text() == Some(""))
+}
+
+fn pipeline_compute(session: &mut Session<'_>, field: &Field<'_>) -> Option<Draft> {
+    let text = field.text(&mut session.report)?;
+    if text.eq_ignore_ascii_case("local") {
+        field.problem(
+            &mut session.report,
+            "a pipeline does not run on the machine that submits it; name a compute or `serverless`",
+        );
+        return None;
+    }
+    pipeline_compute_id(session, field, &text)
 }
 
 /// Everything under `settings` goes through; two fields name resources.
@@ -156,13 +165,13 @@ type Source = (String, Option<String>);
 impl<'n> Graph<'n> {
     /// What an expression refers to, from the point of view of an inline step whose input or output it is.
     fn source(&self, expression: &str) -> Result<Source, String> {
-        let target = binding::targets(expression)
-            .first()
-            .copied()
-            .unwrap_or_default();
-        let parts: Vec<&str> = target.split('.').collect();
-        match parts.as_slice() {
-            ["parent", "inputs", name, ..] => {
+        if binding::targets(expression).len() > 1 {
+            return Err(format!(
+                "`{expression}` is more than one expression; bind to one of them"
+            ));
+        }
+        match binding::path(expression).as_slice() {
+            ["parent", "inputs", name] => {
                 let input = self
                     .inputs
                     .iter()
@@ -177,7 +186,7 @@ impl<'n> Graph<'n> {
                 };
                 input.map(input_source).ok_or_else(missing)
             }
-            ["parent", "outputs", name, ..] => {
+            ["parent", "outputs", name] => {
                 let output = self
                     .outputs
                     .iter()
@@ -251,16 +260,14 @@ impl<'n> Graph<'n> {
             .map(|(_, output)| output);
         match output.ok_or_else(missing)? {
             Output::Bound(text) => self.source(text).map(|(kind, _)| (kind, None)),
-            output @ (Output::Bare | Output::Asset(_)) => Ok((output_source(output).0, None)),
+            output @ (Output::Bare | Output::Path(_) | Output::Asset(_)) => {
+                Ok((output_source(output).0, None))
+            }
         }
     }
 
     fn follow(&self, expression: &str, depth: usize) -> Result<Source, String> {
-        let target = binding::targets(expression)
-            .first()
-            .copied()
-            .unwrap_or_default();
-        match target.split('.').collect::<Vec<_>>().as_slice() {
+        match binding::path(expression).as_slice() {
             ["parent", "jobs", step, direction, name] => {
                 self.step_source(step, direction, name, depth + 1)
             }
@@ -279,6 +286,8 @@ fn input_source(input: &Input<'_>) -> Source {
 fn output_source(output: &Output) -> Source {
     match output {
         Output::Bare | Output::Bound(_) => ("uri_folder".into(), None),
+        // The SDK takes the text for a literal here, and for a folder where it is sent.
+        Output::Path(_) => ("string".into(), None),
         Output::Asset(asset) => (asset.kind.clone(), asset.mode.clone()),
     }
 }

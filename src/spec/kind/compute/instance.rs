@@ -192,15 +192,18 @@ fn script(field: &Field<'_>, report: &mut Report) -> Option<Value> {
     let mut fields = field.fields(report)?;
     let path = fields.text("path", report);
     let command = fields.text("command", report);
-    let timeout = fields.required("timeout_minutes", report);
-    let timeout = timeout.and_then(|field| field.whole(report));
+    let timeout = fields.read("timeout_minutes", report, Field::whole);
     fields.refuse_rest(report);
-    Some(json!({
+    let mut body = json!({
         "scriptSource": "workspaceStorage",
         "scriptData": path,
         "scriptArguments": command,
-        "timeout": format!("{}m", timeout?),
-    }))
+    });
+    // Without one the SDK sends `Nonem`; the service has a default.
+    if let Some(timeout) = timeout {
+        body["timeout"] = format!("{timeout}m").into();
+    }
+    Some(body)
 }
 
 fn applications(field: &Field<'_>, report: &mut Report) -> Option<Value> {
@@ -296,4 +299,28 @@ fn mount(field: &Field<'_>, report: &mut Report) -> Option<Value> {
         .and_then(|field| field.text(report));
     fields.refuse_rest(report);
     Some(json!({"type": "bind", "readOnly": false, "source": source?, "target": target?}))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::spec::yaml::parse;
+
+    #[test]
+    fn a_setup_script_without_a_timeout_is_sent_without_one() {
+        let node = parse(
+            b"startup_script: {path: x.sh, command: ls}\n",
+            Path::new("c.yml"),
+        )
+        .unwrap();
+        let mut report = Report::default();
+        let sent = scripts(&Field::root(&node), &mut report).unwrap();
+        assert_eq!(
+            sent["scripts"]["startupScript"],
+            json!({"scriptSource": "workspaceStorage", "scriptData": "x.sh", "scriptArguments": "ls"})
+        );
+        assert!(report.into_result().is_ok());
+    }
 }

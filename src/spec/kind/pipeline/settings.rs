@@ -8,15 +8,27 @@ use crate::spec::draft::Object;
 use crate::spec::fields::{Field, Fields};
 use crate::spec::io::{self, Spelling};
 use crate::spec::problem::Report;
+use crate::spec::python;
 use crate::spec::settings::{self, Distribution, Resources, Unknown};
+
+/// Fields of `resources` that a step with a component may have beside it, too; they win. The SDK hands all of a step's fields to
+/// its `command()`, which has them as arguments.
+const BESIDE: [&str; 5] = [
+    "instance_count",
+    "instance_type",
+    "locations",
+    "docker_args",
+    "shm_size",
+];
 
 /// What a step says about how its component runs. Expressions may stand for values only where the component is not inline.
 pub(super) struct Settings {
-    display_name: Option<String>,
+    display_name: Option<Value>,
     pub(super) tags: Option<Value>,
     properties: Option<Value>,
     comment: Option<String>,
     pub(super) resources: Option<Resources>,
+    beside: Vec<(&'static str, Value)>,
     pub(super) distribution: Option<Distribution>,
     limits: Option<Object>,
     queue: Option<Object>,
@@ -34,11 +46,19 @@ impl Settings {
         let inline = source.is_inline();
         let open = |field: Field<'n>| if inline { field } else { field.with_bindings() };
         let step = Spelling::Step;
-        Self {
-            display_name: fields.text("display_name", report),
+        let mut settings = Self {
+            display_name: fields.take("display_name").and_then(|field| {
+                if inline {
+                    field.text(report).map(Value::String)
+                } else {
+                    raw(&field)
+                }
+            }),
             tags: fields.take("tags").and_then(|field| {
                 if inline {
                     io::texts(&field, report)
+                } else if field.node.is_null() || field.node.entries().is_some() {
+                    raw(&field)
                 } else {
                     io::values(&field, report)
                 }
@@ -52,6 +72,7 @@ impl Settings {
             resources: fields
                 .take("resources")
                 .and_then(|field| Resources::read(&open(field), Unknown::Refused, report)),
+            beside: Vec::new(),
             distribution: fields
                 .take("distribution")
                 .and_then(|field| Distribution::read(&open(field), Unknown::Refused, report)),
@@ -75,7 +96,44 @@ impl Settings {
                 )
                 .filter(|variables| !variables.is_empty())
                 .map(Value::Object),
+        };
+        if !inline {
+            settings.read_beside(fields, report);
         }
+        settings
+    }
+
+    /// What a step with a component may say outside of the mappings that it belongs into.
+    fn read_beside(&mut self, fields: &mut Fields<'_>, report: &mut Report) {
+        for name in BESIDE {
+            let value = fields.take(name).and_then(|field| raw(&field));
+            self.beside.extend(value.map(|value| (name, value)));
+        }
+        if let Some(timeout) = fields.take("timeout").map(Field::with_bindings) {
+            let seconds = timeout.integer(report);
+            self.limits = Some(settings::limits_of(seconds, Spelling::Step));
+        }
+        let (tier, priority) = (fields.take("job_tier"), fields.take("priority"));
+        if tier.is_some() || priority.is_some() {
+            self.queue = Some(settings::queue_of(tier, priority, Spelling::Step, report));
+        }
+    }
+
+    /// What stands beside `resources` goes into those of a component of this project as well.
+    pub(super) fn spread(&mut self, component: Option<&mut Component>) {
+        if self.beside.is_empty() {
+            return;
+        }
+        let declared = |component: &&mut Component| component.resources.clone();
+        let own = self
+            .resources
+            .take()
+            .or_else(|| component.as_ref().and_then(declared));
+        let merged = own.unwrap_or_default().with(&self.beside);
+        if let Some(component) = component {
+            component.replace_resources(merged.clone());
+        }
+        self.resources = Some(merged);
     }
 
     pub(super) fn put(self, component: Option<&Component>, body: &mut Object) {
@@ -104,4 +162,9 @@ impl Settings {
         body.put_some("services", self.services);
         body.put_some("environment_variables", self.variables);
     }
+}
+
+/// The value as it is, where no schema names the field; nothing for null.
+fn raw(field: &Field<'_>) -> Option<Value> {
+    Some(python::json_of(field.node)).filter(|value| !value.is_null())
 }

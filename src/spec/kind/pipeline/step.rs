@@ -17,7 +17,7 @@ use crate::spec::fields::{Case, Field, Fields};
 use crate::spec::io::{self, Input, Output, Spelling, Texts};
 use crate::spec::problem::Report;
 use crate::spec::python;
-use crate::spec::reference::{REGISTRY, asset_id, compute_id};
+use crate::spec::reference::{REGISTRY, asset_id, pipeline_compute_id};
 use crate::spec::session::{Session, absolute};
 use crate::spec::yaml::Node;
 
@@ -102,9 +102,14 @@ pub(super) fn read<'n>(
         .take("inputs")
         .map(open)
         .map(|field| io::read_inputs(&field, None, report));
+    let texts = if source.is_inline() {
+        Texts::Any
+    } else {
+        Texts::Bindings
+    };
     let outputs = fields
         .take("outputs")
-        .map(|field| io::read_outputs(&field, Texts::Bindings, None, report));
+        .map(|field| io::read_outputs(&field, texts, None, report));
     Some(Step {
         name,
         inputs: inputs.unwrap_or_default(),
@@ -129,6 +134,9 @@ fn read_component(
         return Some((StepSource::Registered(Draft::from(text)), "REMOTE.REGISTRY"));
     }
     if let Some(name) = text.strip_prefix("azureml:") {
+        if name.starts_with(REGISTRY) {
+            return Some((StepSource::Registered(Draft::from(name)), "REMOTE.REGISTRY"));
+        }
         let id = asset_id(session, field, name, "components")?;
         return Some((StepSource::Registered(id), "REMOTE.WORKSPACE.COMPONENT"));
     }
@@ -171,7 +179,7 @@ pub(super) fn plan(
     let mut body = Object::default();
     body.put("name", step.name);
     body.put("type", "command");
-    let settings = Settings::read(&mut fields, &step.source, &mut session.report);
+    let mut settings = Settings::read(&mut fields, &step.source, &mut session.report);
     if !put_compute(session, &mut fields, &mut body) && !has_default_compute {
         let message =
             "no compute: set `compute` here or for the pipeline, or `settings.default_compute`";
@@ -182,11 +190,14 @@ pub(super) fn plan(
             session, graph, step, fields, &settings, base,
         )?)),
         StepSource::Local(component) => {
-            put_rest(fields, &mut body);
-            Some(component.clone())
+            put_rest(session, fields, base, &mut body);
+            let mut component = component.clone();
+            settings.spread(Some(&mut *component));
+            Some(component)
         }
         StepSource::Registered(id) => {
-            put_rest(fields, &mut body);
+            put_rest(session, fields, base, &mut body);
+            settings.spread(None);
             body.put("componentId", id.clone());
             None
         }
@@ -195,26 +206,31 @@ pub(super) fn plan(
     put_inputs(session, step, component.as_deref(), base, &mut body);
     put_outputs(step, component.as_deref(), &mut body);
     if let Some(component) = component {
-        body.put(
-            "componentId",
-            Draft::reference(component.register_anonymous(session, step.origin)),
-        );
+        body.put("componentId", component.id(session, step.origin));
     }
     body.put("_source", step.origin);
     Some(body)
 }
 
-/// A step with a component lets through what no schema names; the component's own fields have no effect here.
-fn put_rest(mut fields: Fields<'_>, body: &mut Object) {
+/// A step with a component lets through what no schema names; the component's own fields have no effect here, but some are checked.
+fn put_rest(session: &mut Session<'_>, mut fields: Fields<'_>, base: &Path, body: &mut Object) {
+    fields.text("command", &mut session.report);
+    fields.text("name", &mut session.report);
+    if let Some(code) = fields.take("code").filter(|field| !field.node.is_null()) {
+        code.text(&mut session.report);
+    }
+    if let Some(environment) = fields.take("environment") {
+        environment::check(session, &environment, base);
+    }
     fields.without_effect(&[
-        "name",
         "description",
         "experiment_name",
-        "command",
-        "code",
-        "environment",
         "parent_job_name",
         "$schema",
+        "is_deterministic",
+        "base_path",
+        "status",
+        "id",
     ]);
     for (name, node) in fields.rest() {
         if !(node.is_null() || node.entries().is_some_and(<[_]>::is_empty)) {
@@ -230,11 +246,13 @@ fn put_compute(session: &mut Session<'_>, fields: &mut Fields<'_>, body: &mut Ob
     };
     if let Some(text) = field.text(&mut session.report) {
         let id = if binding::is_whole(&text) {
-            Draft::from(text)
+            Some(Draft::from(text))
+        } else if text.eq_ignore_ascii_case("local") {
+            pipeline_compute_id(session, &field, "local")
         } else {
-            compute_id(session, &field, &text)
+            pipeline_compute_id(session, &field, &text)
         };
-        body.put("computeId", id);
+        body.put_some("computeId", id);
     }
     true
 }
@@ -315,8 +333,10 @@ fn inline(
         "log_files",
         "parameters",
     ]);
-    fields.without_effect(&["name", "experiment_name", "parent_job_name"]);
     let report = &mut session.report;
+    for name in ["name", "experiment_name", "parent_job_name"] {
+        fields.text(name, report);
+    }
     let mut inputs = Vec::new();
     for (name, input) in &step.inputs {
         inputs.extend(input_port(graph, input, report).map(|(body, port)| (*name, body, port)));
@@ -335,6 +355,16 @@ fn inline(
     for name in names {
         io::check_key(&step.field, name, io::Keys::Dotted, report);
     }
+    component::check_cases(
+        &step.field,
+        step.inputs.iter().map(|(name, _)| *name),
+        report,
+    );
+    component::check_cases(
+        &step.field,
+        step.outputs.iter().map(|(name, _)| *name),
+        report,
+    );
     let description = fields.text("description", report);
     let command = fields.required("command", report);
     let code = fields.take("code");
@@ -383,6 +413,7 @@ fn output_port(
 ) -> Option<(Value, Port)> {
     match output {
         Output::Bare => Some(declared("uri_folder", None)),
+        Output::Path(_) => Some(declared("string", None)),
         Output::Asset(asset) => Some(declared(&asset.kind, asset.mode.as_deref())),
         Output::Bound(text) => match graph.source(text) {
             Ok((kind, mode)) => Some(declared(&kind, mode.as_deref())),
