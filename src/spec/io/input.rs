@@ -39,9 +39,10 @@ pub(in crate::spec) fn read_inputs<'n>(
         if let Some(keys) = keys {
             check_key(&field, name, keys, report);
         }
-        if let Some(input) = read_input(&field, report) {
-            inputs.push((name, input));
-        }
+        // What is wrong is said once, here: an expression, which nobody looks into, stands for it.
+        let input = read_input(&field, report)
+            .unwrap_or_else(|| Input::Asset(Asset::of_text(&field, "uri_folder", "${{}}")));
+        inputs.push((name, input));
     }
     inputs
 }

@@ -55,9 +55,9 @@ pub(in crate::spec) fn read_outputs<'n>(
         if let Some(keys) = keys {
             check_key(&field, name, keys, report);
         }
-        if let Some(output) = read_output(&field, texts, report) {
-            outputs.push((name, output));
-        }
+        // What is wrong with it is said; that it is there counts for what refers to it.
+        let output = read_output(&field, texts, report).unwrap_or(Output::Bare);
+        outputs.push((name, output));
     }
     outputs
 }

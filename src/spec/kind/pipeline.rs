@@ -24,6 +24,8 @@ pub(super) struct Graph<'n> {
     inputs: Vec<(&'n str, Input<'n>)>,
     outputs: Vec<(&'n str, Output)>,
     steps: Vec<Step<'n>>,
+    /// Steps that something is wrong with; what refers to them is not wrong, too.
+    unread: Vec<&'n str>,
 }
 
 pub(super) fn translate(session: &mut Session<'_>, mut fields: Fields<'_>, base: &Path) {
@@ -80,9 +82,13 @@ pub(super) fn translate(session: &mut Session<'_>, mut fields: Fields<'_>, base:
         inputs,
         outputs,
         steps: Vec::new(),
+        unread: Vec::new(),
     };
     for (name, field) in &steps {
-        graph.steps.extend(step::read(session, name, field, base));
+        match step::read(session, name, field, base) {
+            Some(step) => graph.steps.push(step),
+            None => graph.unread.push(name),
+        }
     }
     let mut jobs = Object::default();
     for index in 0..graph.steps.len() {
@@ -215,6 +221,9 @@ impl<'n> Graph<'n> {
         name: &str,
         depth: usize,
     ) -> Result<Source, String> {
+        if self.unread.contains(&step) {
+            return Ok(("uri_folder".into(), None));
+        }
         let Some(found) = self.steps.iter().find(|known| known.name == step) else {
             let hint =
                 crate::spec::problem::nearest(step, self.steps.iter().map(|known| known.name));

@@ -174,10 +174,6 @@ impl Emitter {
         self.write(indicator);
         self.whitespace = false;
         self.indention = self.indention && indention;
-        // `-` and `?` are the only indicators that a nested block may follow on the same line.
-        if indention {
-            self.whitespace = false;
-        }
     }
 
     fn write(&mut self, text: &str) {
@@ -303,7 +299,8 @@ impl Emitter {
             let splits = 0 < end
                 && end + 1 < text.len()
                 && (c == Some(' ') || start >= end)
-                && self.column + end.saturating_sub(start) > WIDTH
+                // After an escape `start` is past `end`.
+                && self.column + end > WIDTH + start
                 && split;
             if splits {
                 if start < end {

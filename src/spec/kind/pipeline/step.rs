@@ -338,14 +338,15 @@ fn inline(
         fields.text(name, report);
     }
     let mut inputs = Vec::new();
+    // A port that could not be typed is declared all the same, so that the command may name it.
     for (name, input) in &step.inputs {
-        inputs.extend(input_port(graph, input, report).map(|(body, port)| (*name, body, port)));
+        let (body, port) = input_port(graph, input, report).unwrap_or_default();
+        inputs.push((*name, body, port));
     }
     let mut outputs = Vec::new();
     for (name, output) in &step.outputs {
-        outputs.extend(
-            output_port(graph, step, name, output, report).map(|(body, port)| (*name, body, port)),
-        );
+        let (body, port) = output_port(graph, step, name, output, report).unwrap_or_default();
+        outputs.push((*name, body, port));
     }
     let names = step
         .inputs

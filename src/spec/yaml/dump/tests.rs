@@ -54,6 +54,15 @@ fn long_texts_are_folded_at_eighty_columns() {
 }
 
 #[test]
+fn two_escapes_at_the_edge_stay_together() {
+    let letters = "a".repeat(73);
+    assert_eq!(
+        again(&format!("k: \"{letters}éé bc d\"")),
+        format!("k: \"{letters}\\xE9\\xE9\\\n  \\ bc d\"\n")
+    );
+}
+
+#[test]
 fn a_value_that_occurs_twice_gets_an_anchor() {
     let text = "b: &x [1]\na: *x\n";
     assert_eq!(again(text), "a: &id001\n- 1\nb: *id001\n");
