@@ -7,7 +7,8 @@ Both talk to oracle/fakearm.py in a process of its own, once with instant answer
 answer, in turns, each run with an empty home and temp folder as on a CI machine. "process" is start to exit, which is
 what a step of a CI job pays on both sides; the promises are about it. "submission" leaves the SDK's imports out, as for
 a program that is already running, and its sleeps are cut out in both; ours is the whole process again. Depth is the
-longest chain of requests that each waited for the one before.
+longest chain of requests that each waited for the one before, the worst of the runs; with instant answers requests
+that went out together do not overlap, so it is told only where answers take time.
 
 --setup installs azure-ai-ml into target/sdk-venv; --python names an interpreter that has it. --check ends with exit
 code 1 when the promises of the README do not hold. Build first: cargo build --release.
@@ -110,7 +111,9 @@ def measure(sides, file, delay, runs):
                 log = stand_in.ask("log")
                 found[name]["seconds"].append(seconds)
                 found[name]["process"].append(process)
-                found[name].update(requests=len(log), depth=canon.depth(log), repeated=repeated(log))
+                depth = max(canon.depth(log), found[name].get("depth") or 0) if delay else None
+                again = repeated(log) or found[name].get("repeated", [])
+                found[name].update(requests=len(log), depth=depth, repeated=again)
     for facts in found.values():
         facts["seconds"], facts["process"] = statistics.median(facts["seconds"]), statistics.median(facts["process"])
     return found
@@ -120,7 +123,7 @@ def show(delay, found):
     print(f"\n{'instant answers' if delay == 0 else f'{delay} ms per answer'}")
     print(f"  {'':12} {'submission':>12} {'process':>12} {'requests':>9} {'depth':>6} {'repeated':>9}")
     for name, facts in found.items():
-        print(f"  {name:12} {facts['seconds']:10.3f} s {facts['process']:10.3f} s {facts['requests']:9} {facts['depth']:6} {len(facts['repeated']):9}")
+        print(f"  {name:12} {facts['seconds']:10.3f} s {facts['process']:10.3f} s {facts['requests']:9} {facts['depth'] or '-':>6} {len(facts['repeated']):9}")
     if len(found) == 2:
         sdk, ours = found["azure-ai-ml"], found["aml-runner"]
         print(f"  {times_faster(found):.1f} times faster ({sdk['seconds'] / ours['process']:.1f} times if the SDK's imports cost nothing)")
@@ -137,7 +140,7 @@ def broken(delay, found):
     ours = found["aml-runner"]
     least, times = AT_LEAST_TIMES_FASTER.get(delay, 1), times_faster(found)
     out = [f"at {delay} ms: {times:.1f} times faster, {least} promised"] if times < least else []
-    out += [f"at {delay} ms: {ours['depth']} deep, {DEEPEST} promised"] if ours["depth"] > DEEPEST else []
+    out += [f"at {delay} ms: {ours['depth']} deep, {DEEPEST} promised"] if (ours["depth"] or 0) > DEEPEST else []
     return out + [f"at {delay} ms: sent again: {request}" for request in ours["repeated"]]
 
 

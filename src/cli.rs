@@ -70,6 +70,22 @@ const OUTPUT: &str = "output";
 const VERBOSE: &str = "verbose";
 /// Commands that are no stages.
 const OTHERS: &[&str] = &["stages", "emulator", "demo", "help"];
+/// What the accelerator's templates call the same things.
+const FORMER_NAMES: &[(&str, &str)] = &[
+    ("run-pipeline", "run-job"),
+    ("read-yaml", "read-config"),
+    ("set-env-branch", "read-config"),
+    ("connect-to-workspace", "connect"),
+    ("login", "connect"),
+];
+const AFTER_HELP: &str = "\
+Secrets are not taken from the command line but from the variables AZURE_CLIENT_SECRET,
+AZURE_CLIENT_CERTIFICATE_PATH and AZURE_CREDENTIALS; without any, `az login` is used.
+AZURE_SUBSCRIPTION_ID, AZURE_RESOURCE_GROUP, AZUREML_WORKSPACE_NAME, AZURE_TENANT_ID
+and AZURE_CLIENT_ID stand in for the inputs of those names.
+
+Exit codes: 0 done, 1 Azure or the job said no, 2 inputs or YAML, 3 sign-in,
+4 timed out, 5 network, 70 a bug of ours, 130 and 143 cancelled";
 
 /// Reads the command line; `args` begins with the program's own name. Without arguments a CI step runs the stage that its input `stage`
 /// names, and a terminal gets the help.
@@ -162,8 +178,12 @@ fn unknown_stage(name: &str, stages: &[&Stage]) -> CliExit {
         .iter()
         .map(|stage| stage.name)
         .chain(OTHERS.iter().copied());
-    let nearest =
-        nearest(name, words).map_or(String::new(), |word| format!("; did you mean {word}?"));
+    let former = nearest(name, FORMER_NAMES.iter().map(|(former, _)| *former))
+        .and_then(|near| FORMER_NAMES.iter().find(|(former, _)| *former == near))
+        .map(|(_, word)| *word);
+    let nearest = nearest(name, words)
+        .or(former)
+        .map_or(String::new(), |word| format!("; did you mean {word}?"));
     CliExit::mistake(format!(
         "there is no stage {name:?}{nearest}\nstages: {}",
         names(stages)
@@ -215,7 +235,7 @@ fn instead_of(name: &str) -> &'static str {
     }
 }
 
-/// clap would say so too, but knows no stage by the name that it has in a neighbour's vocabulary or with underscores.
+/// clap would say so too, but knows no stage by the name that it has in the accelerator's templates or with underscores.
 fn refuse_unknown_stage(args: &[OsString], stages: &[&'static Stage]) -> Result<(), CliExit> {
     let mut rest = args.iter().skip(1).filter_map(|arg| arg.to_str());
     while let Some(arg) = rest.next() {
@@ -223,7 +243,7 @@ fn refuse_unknown_stage(args: &[OsString], stages: &[&'static Stage]) -> Result<
             "--output" => {
                 rest.next();
             }
-            _ if arg.starts_with('-') => {}
+            _ if arg.starts_with('-') || arg == "help" => {}
             _ if OTHERS.contains(&arg) => return Ok(()),
             _ => return find(arg, stages).map(|_| ()),
         }
@@ -283,6 +303,7 @@ fn tree(stages: &[&'static Stage]) -> clap::Command {
         .subcommand(clap::Command::new("stages").about("List the stages, one line each"))
         .subcommand(emulator_command())
         .subcommand(demo_command())
+        .after_help(AFTER_HELP)
 }
 
 fn emulator_command() -> clap::Command {
@@ -318,18 +339,21 @@ fn demo_command() -> clap::Command {
 }
 
 fn stage_command(stage: &'static Stage) -> clap::Command {
-    clap::Command::new(stage.name).about(stage.summary).args(
-        defs(stage)
-            .filter(|def| def.shape != Shape::Secret)
-            .map(|def| {
-                let own = stage.inputs.iter().any(|input| input.name == def.name);
-                argument(def).help_heading(if own {
-                    "Inputs"
-                } else {
-                    "Inputs of every stage"
-                })
-            }),
-    )
+    let command = clap::Command::new(stage.name).about(stage.summary);
+    command
+        .after_help(AFTER_HELP)
+        .args(
+            defs(stage)
+                .filter(|def| def.shape != Shape::Secret)
+                .map(|def| {
+                    let own = stage.inputs.iter().any(|input| input.name == def.name);
+                    argument(def).help_heading(if own {
+                        "Inputs"
+                    } else {
+                        "Inputs of every stage"
+                    })
+                }),
+        )
 }
 
 /// One input as a flag. Only its form: values are judged with all others, so required and choices are for the help.

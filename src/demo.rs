@@ -2,6 +2,7 @@
 //! Owns the embedded copy of the example and the order of the stages; everything else is the product itself.
 
 use std::collections::BTreeMap;
+use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,20 +21,24 @@ use crate::stage;
 pub struct Demo {
     /// Another data set with the same columns.
     pub data: Option<PathBuf>,
-    /// Interpreter, or virtual environment, that the steps run with.
-    pub python: Option<PathBuf>,
+    pub verbose: bool,
 }
 
 /// What `demo --output json` prints.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Summary {
-    pub job_status: String,
-    pub model_id: String,
+    /// `null` when no job was submitted.
+    pub job_status: Option<String>,
+    /// `null` when the pipeline did not register one.
+    pub model_id: Option<String>,
     /// What the pipeline's steps logged.
     pub metrics: BTreeMap<String, f64>,
     /// A copy of the model on this machine.
-    pub model: PathBuf,
+    pub model: Option<PathBuf>,
+    /// Why it did not get to its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
     #[serde(skip)]
     pub exit_code: u8,
 }
@@ -93,22 +98,25 @@ pub async fn run(demo: Demo, env: &Env, cancel: &Cancel) -> anyhow::Result<Summa
     lay_out(project.path(), demo.data.as_deref())?;
     let model = tempfile::Builder::new()
         .prefix("aml-runner-demo-model-")
-        .tempdir()?
-        .keep();
-    let options = emulator::Options {
-        python: demo.python,
-        ..emulator::Options::default()
-    };
-    let emulator = Emulator::start(options)
+        .tempdir()?;
+    let emulator = Emulator::start(emulator::Options::default())
         .await
         .context("starting the emulator")?;
     let env = Env::from_pairs(environment(env)).in_directory(project.path());
     let mut last = None;
     for (name, file) in STAGES {
         let stage = stage::find(name).with_context(|| format!("there is no stage {name}"))?;
-        let host: Arc<dyn Host> = Arc::new(Terminal::new(
+        let options = Options {
+            verbose: demo.verbose,
+            ..options_of(&emulator, *file, model.path())
+        };
+        // Reports go where the log goes: standard output is for the demo's own result.
+        let host: Arc<dyn Host> = Arc::new(Terminal::writing_to(
             env.clone(),
-            options_of(&emulator, *file, &model),
+            options,
+            Box::new(io::stderr()),
+            Box::new(io::stderr()),
+            io::stderr().is_terminal(),
         ));
         let outcome = run::run(&host, stage, cancel).await;
         let code = outcome.exit_code();
@@ -119,6 +127,7 @@ pub async fn run(demo: Demo, env: &Env, cancel: &Cancel) -> anyhow::Result<Summa
     }
     emulator.shutdown().await;
     let (report, exit_code) = last.context("the demo has no stages")?;
+    let model = (exit_code == 0).then(|| model.keep());
     Ok(summary(&report, model, exit_code))
 }
 
@@ -130,17 +139,16 @@ impl Summary {
             .iter()
             .map(|(name, value)| format!("  {name}: {value:.4}\n"))
             .collect();
-        if self.exit_code != 0 {
+        let (Some(id), Some(model)) = (&self.model_id, &self.model) else {
+            let error = self.error.as_deref().unwrap_or("no model was registered");
             return format!(
-                "\nThe demo did not get to its end: the pipeline's job is {}.\n",
-                self.job_status
+                "\nThe demo did not get to its end:\n  {}\nIts emulator has ended with it, so the links above lead nowhere.\n",
+                error.trim_end().replace('\n', "\n  ")
             );
-        }
+        };
         format!(
-            "\nThe pipeline's job {}. Its metrics:\n{metrics}The model is registered as\n  {}\nand lies in\n  {}\n",
-            self.job_status,
-            self.model_id,
-            self.model.display()
+            "\nThe pipeline ran to its end. Its metrics:\n{metrics}The model is registered as\n  {id}\nand lies in\n  {}\n",
+            model.display()
         )
     }
 }
@@ -154,8 +162,15 @@ fn lay_out(folder: &Path, data: Option<&Path>) -> anyhow::Result<()> {
         std::fs::write(&path, text)?;
     }
     if let Some(data) = data {
-        std::fs::copy(data, folder.join("data/wine.csv"))
-            .with_context(|| format!("reading {}", data.display()))?;
+        let read = std::fs::read(data).with_context(|| {
+            let resolved = std::path::absolute(data).unwrap_or_else(|_| data.to_owned());
+            format!(
+                "reading the data `{}`, which is {}",
+                data.display(),
+                resolved.display()
+            )
+        })?;
+        std::fs::write(folder.join("data/wine.csv"), read)?;
     }
     Ok(())
 }
@@ -192,8 +207,8 @@ fn options_of(emulator: &Emulator, file: Option<&str>, model: &Path) -> Options 
     }
 }
 
-fn summary(report: &Report, model: PathBuf, exit_code: u8) -> Summary {
-    let output = |name: &str| report.outputs.get(name).cloned().unwrap_or_default();
+fn summary(report: &Report, model: Option<PathBuf>, exit_code: u8) -> Summary {
+    let output = |name: &str| report.outputs.get(name).cloned();
     let metrics = report.job.iter().flat_map(|job| &job.metrics);
     Summary {
         job_status: output("job-status"),
@@ -202,6 +217,16 @@ fn summary(report: &Report, model: PathBuf, exit_code: u8) -> Summary {
             .map(|metric| (metric.key.clone(), metric.value))
             .collect(),
         model,
+        error: (exit_code != 0).then(|| why(report)),
         exit_code,
     }
+}
+
+/// What the job says of its failure, with the end of the log, else what the stage says.
+fn why(report: &Report) -> String {
+    let job = report.job.as_ref().and_then(|job| job.error.clone());
+    job.unwrap_or_else(|| {
+        let stage = report.error.as_ref().unwrap_or(&report.outcome);
+        format!("{}: {stage}", report.stage)
+    })
 }

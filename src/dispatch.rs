@@ -11,7 +11,7 @@ use crate::demo::{self, Demo};
 use crate::emulator::{self, Emulator};
 use crate::event::Event;
 use crate::failure;
-use crate::host::{self, Env, Host, HostKind, Options, Output, logging};
+use crate::host::{self, Env, Host, HostKind, Options, Outcome, Output, logging};
 use crate::stage::STAGES;
 use crate::{post, run};
 
@@ -25,8 +25,10 @@ pub async fn main(args: impl IntoIterator<Item = OsString>, env: Env) -> ExitCod
     };
     let cancel = Cancel::default();
     tokio::select! {
-        code = Box::pin(run_command(command, &env, &cancel)) => ExitCode::from(code),
+        // First, so that somebody listens for signals before the work begins.
+        biased;
         signal = second_signal(&cancel) => ExitCode::from(signal.exit_code()),
+        code = Box::pin(run_command(command, &env, &cancel)) => ExitCode::from(code),
     }
 }
 
@@ -40,7 +42,11 @@ async fn run_command(command: Command, env: &Env, cancel: &Cancel) -> u8 {
         Command::Stages { options } => stages(&options).map(|()| 0),
         Command::Emulator { port, python, .. } => emulator(port, python, cancel).await.map(|()| 0),
         Command::Demo { data, options } => {
-            demo(Demo { data, python: None }, env, &options, cancel).await
+            let demo = Demo {
+                data,
+                verbose: options.verbose,
+            };
+            self::demo(demo, env, &options, cancel).await
         }
     };
     result.unwrap_or_else(|error| failed(host.as_ref(), &error))
@@ -65,7 +71,9 @@ fn said(exit: &CliExit, env: &Env) -> ExitCode {
                 advice: None,
                 place: None,
             };
-            host::detect(env.clone(), Options::default()).emit(&event)
+            let host = host::detect(env.clone(), Options::default());
+            host.emit(&event)
+                .and_then(|()| host.finished(Outcome::Failed))
         }
     };
     if let Err(error) = written {

@@ -142,3 +142,58 @@ pub fn missing(error: &anyhow::Error) -> &[Missing] {
         Some(ApplyError::Fixed { .. } | ApplyError::Arm(_) | ApplyError::Plan(_)) | None => &[],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::azure::error::ServiceError;
+    use anyhow::{Context as _, anyhow};
+    use std::time::Duration;
+
+    fn sign_in(network: bool) -> SignInError {
+        SignInError {
+            message: "no".to_owned(),
+            advice: Some("do this".to_owned()),
+            network,
+        }
+    }
+
+    fn code(error: impl Into<anyhow::Error>) -> u8 {
+        // Context must not hide what an error is.
+        let wrapped = Err::<(), _>(error.into()).context("doing something");
+        wrapped.map_or_else(|error| classify(&error).exit_code(), |()| 0)
+    }
+
+    #[test]
+    fn the_type_of_an_error_decides_the_exit_code_however_it_is_wrapped() {
+        let transport = || ArmError::Transport {
+            request: "GET x".to_owned(),
+            reason: "reset".to_owned(),
+        };
+        let late = ArmError::TimedOut {
+            what: "x".to_owned(),
+            state: "y".to_owned(),
+            after: Duration::from_secs(1),
+        };
+        assert_eq!(code(ArmError::Denied(Box::<ServiceError>::default())), 1);
+        assert_eq!(code(ArmError::SignIn(sign_in(false))), 3);
+        assert_eq!(code(ArmError::SignIn(sign_in(true))), 5);
+        assert_eq!(code(sign_in(false)), 3);
+        assert_eq!(code(transport()), 5);
+        assert_eq!(code(ApplyError::Arm(transport())), 5);
+        assert_eq!(code(ApplyError::Arm(ArmError::SignIn(sign_in(false)))), 3);
+        assert_eq!(code(DownloadError::Arm(transport())), 5);
+        assert_eq!(code(late), 4);
+        assert_eq!(code(InputProblems::default()), 2);
+        assert_eq!(code(Cancelled(Signal::Terminate)), 143);
+        assert_eq!(code(anyhow!("nobody foresaw this")), 70);
+    }
+
+    #[test]
+    fn advice_comes_through_every_wrapping() {
+        let wrapped = anyhow::Error::from(ApplyError::Arm(ArmError::SignIn(sign_in(false))));
+        assert_eq!(advice_for(&wrapped).as_deref(), Some("do this"));
+        let bug = advice_for(&anyhow!("nobody foresaw this")).unwrap();
+        assert!(bug.contains("report it"), "{bug}");
+    }
+}

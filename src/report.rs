@@ -1,5 +1,6 @@
 //! What a stage did, as data: resources, job, steps, metrics, phases. Rendering to Markdown, text and JSON lives in `report/`; nothing here knows a host or Azure.
 
+mod figures;
 pub mod json;
 pub mod markdown;
 pub mod text;
@@ -8,6 +9,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
+
+pub use figures::{human, number};
 
 /// What happened to one resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -108,6 +111,9 @@ pub struct Report {
     pub advice: Option<String>,
     /// Facts worth a line: what was skipped and why, files written.
     pub notes: Vec<String>,
+    /// What a dry run would upload and send; the log of a person has it as text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<serde_json::Value>,
 }
 
 impl Report {
@@ -147,6 +153,59 @@ impl Report {
             error: some(&self.error),
             advice: some(&self.advice),
             notes: self.notes.iter().map(|note| f(note)).collect(),
+            plan: self.plan.as_ref().map(|plan| map_strings(plan, f)),
+        }
+    }
+
+    /// The outputs that a reader has not seen yet: what a resource or the job shows already would only be its long id once more.
+    fn other_outputs(&self) -> impl Iterator<Item = (&str, &str)> {
+        let shown: Vec<&str> = self
+            .resources
+            .iter()
+            .flat_map(|resource| [resource.change.as_str(), &resource.name, &resource.id])
+            .chain(
+                self.resources
+                    .iter()
+                    .filter_map(|resource| resource.link.as_deref()),
+            )
+            .chain(
+                self.job
+                    .iter()
+                    .flat_map(|job| [job.name.as_str(), &job.status]),
+            )
+            .chain(self.job.iter().filter_map(|job| job.link.as_deref()))
+            .collect();
+        self.outputs
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .filter(move |(_, value)| !shown.contains(value))
+    }
+
+    /// The phases that took time; a row of `0ms` tells nobody anything.
+    fn felt_phases(&self) -> impl Iterator<Item = (&Phase, Duration)> {
+        self.phases
+            .iter()
+            .filter_map(|phase| Some((phase, phase.took?)))
+            .filter(|(_, took)| took.as_millis() > 0)
+    }
+
+    /// The error of the job, unless the error of the stage says the same.
+    fn job_error(&self) -> Option<&str> {
+        let error = self.job.as_ref()?.error.as_deref()?;
+        let said = self
+            .error
+            .as_deref()
+            .is_some_and(|text| text.contains(error));
+        (!said).then_some(error)
+    }
+
+    /// How long the phases of a kind took together, in words; empty when there was none.
+    fn felt_total(&self, kind: PhaseKind) -> String {
+        let total = self.total(kind);
+        if total.as_millis() > 0 {
+            human(total)
+        } else {
+            String::new()
         }
     }
 
@@ -195,72 +254,18 @@ impl Job {
     }
 }
 
-/// A duration as people say it: `420ms`, `4.2s`, `42s`, `3m 05s`, `2h 07m`, `1d 03h`.
-pub fn human(duration: Duration) -> String {
-    let millis = duration.as_millis();
-    if millis < 1_000 {
-        return format!("{millis}ms");
+fn map_strings(value: &serde_json::Value, f: &dyn Fn(&str) -> String) -> serde_json::Value {
+    use serde_json::Value;
+    match value {
+        Value::String(text) => Value::String(f(text)),
+        Value::Array(items) => items.iter().map(|item| map_strings(item, f)).collect(),
+        Value::Object(map) => map
+            .iter()
+            .map(|(key, value)| (f(key), map_strings(value, f)))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
     }
-    if millis < 9_950 {
-        let tenths = (millis + 50) / 100;
-        return format!("{}.{}s", tenths / 10, tenths % 10);
-    }
-    // Each unit is rounded before it is judged, so that 59.7 seconds are `1m 00s` and never `60s`.
-    let seconds = (millis + 500) / 1_000;
-    if seconds < 60 {
-        return format!("{seconds}s");
-    }
-    if seconds < 3_600 {
-        return format!("{}m {:02}s", seconds / 60, seconds % 60);
-    }
-    let minutes = (seconds + 30) / 60;
-    if minutes < 24 * 60 {
-        return format!("{}h {:02}m", minutes / 60, minutes % 60);
-    }
-    let hours = (minutes + 30) / 60;
-    format!("{}d {:02}h", hours / 24, hours % 24)
-}
-
-/// A metric's value with six significant digits.
-pub fn number(value: f64) -> String {
-    if value == 0.0 || !value.is_finite() {
-        return value.to_string();
-    }
-    let magnitude = value.abs();
-    if value.fract() == 0.0 && magnitude < 1e15 {
-        return format!("{value:.0}");
-    }
-    if !(1e-4..1e6).contains(&magnitude) {
-        return trim_zeros(&format!("{value:.5e}"));
-    }
-    let before_point = [1e5, 1e4, 1e3, 1e2, 1e1, 1e0]
-        .iter()
-        .position(|&power| magnitude >= power)
-        .map_or(0, |at| 6 - at);
-    // Below one, zeros after the point are not significant.
-    let leading_zeros = [1e-1, 1e-2, 1e-3]
-        .iter()
-        .filter(|&&power| magnitude < power)
-        .count();
-    let decimals = if before_point == 0 {
-        6 + leading_zeros
-    } else {
-        6 - before_point
-    };
-    trim_zeros(&format!("{value:.decimals$}"))
-}
-
-fn trim_zeros(text: &str) -> String {
-    let (digits, exponent) = match text.find('e') {
-        Some(at) => text.split_at(at),
-        None => (text, ""),
-    };
-    let digits = if digits.contains('.') {
-        digits.trim_end_matches('0').trim_end_matches('.')
-    } else {
-        digits
-    };
-    format!("{digits}{exponent}")
 }
 
 /// A text as one line, for a cell of a table.
@@ -378,47 +383,39 @@ pub(crate) mod tests {
                 "1. wrote config.json".into(),
                 "- [x](http://evil.example) @team".into(),
             ],
+            plan: None,
         }
     }
 
     #[test]
-    fn durations_are_rounded_before_the_unit_is_chosen() {
-        for (millis, text) in [
-            (0, "0ms"),
-            (420, "420ms"),
-            (999, "999ms"),
-            (1_000, "1.0s"),
-            (4_249, "4.2s"),
-            (9_949, "9.9s"),
-            (9_950, "10s"),
-            (59_499, "59s"),
-            (59_700, "1m 00s"),
-            (185_000, "3m 05s"),
-            (3_599_600, "1h 00m"),
-            (7_629_000, "2h 07m"),
-            (86_399_000, "1d 00h"),
-            (97_200_000, "1d 03h"),
-        ] {
-            assert_eq!(human(Duration::from_millis(millis)), text, "{millis} ms");
+    fn what_the_tables_show_is_no_output_once_more_and_a_phase_of_nothing_no_row() {
+        let mut report = full();
+        report.outputs = [
+            ("changed", "unchanged"),
+            ("data-id", "azureml:taxi:1"),
+            ("studio-url", "https://ml.azure.com/runs/calm_fox_1"),
+            ("location", "eastus"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+        report.phases[0].took = Some(Duration::from_micros(300));
+        for text in [text::render(&report), markdown::render(&report)] {
+            assert!(
+                text.contains("location") && text.contains("eastus"),
+                "{text}"
+            );
+            for gone in ["data-id", "azureml:taxi:1", "studio-url", "sign in", "0ms"] {
+                assert!(!text.contains(gone), "{gone}: {text}");
+            }
         }
     }
 
     #[test]
-    fn numbers_have_six_significant_digits() {
-        for (value, text) in [
-            (0.0, "0"),
-            (48_120.0, "48120"),
-            (3.218_281_828, "3.21828"),
-            (-12.5, "-12.5"),
-            (123_456.789, "123457"),
-            (0.001_234_567_8, "0.00123457"),
-            (0.5, "0.5"),
-            (1.234_567e-7, "1.23457e-7"),
-            (9_876_543_210.5, "9.87654e9"),
-            (f64::NAN, "NaN"),
-        ] {
-            assert_eq!(number(value), text);
-        }
+    fn the_error_of_the_job_is_said_once() {
+        let mut report = full();
+        report.error = Some("job calm_fox_1 ended as Failed: step train failed".to_owned());
+        let text = markdown::render(&report);
+        assert_eq!(text.matches("step train failed").count(), 1, "{text}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,16 +49,21 @@ pub async fn run(host: &Arc<dyn Host>, stage: &'static Stage, cancel: &Cancel) -
         }
         Err(error) => Err(error),
     };
-    let failure = match result {
+    let failed = match result {
         Ok(()) => {
             "succeeded".clone_into(&mut report.outcome);
             None
         }
-        Err(error) => Some(fail(host.as_ref(), stage, &error, &mut report)),
+        Err(error) => Some(Failed::new(host.as_ref(), stage, &error, &mut report)),
     };
     if let Err(error) = host.report(&report) {
         tracing::warn!(%error, "the report could not be written");
     }
+    // After the report: what a terminal shows last is what its reader sees.
+    if let Some(failed) = &failed {
+        failed.show(host.as_ref());
+    }
+    let failure = failed.map(|failed| failed.class);
     let ended = match failure {
         None => host::Outcome::Succeeded,
         Some(FailureClass::Cancelled(_)) => host::Outcome::Cancelled,
@@ -144,40 +150,116 @@ async fn supervise(stage: &'static Stage, context: &Context, raw: RawInputs) -> 
     finished.unwrap_or_else(|_panic| Err(anyhow::anyhow!("the stage {} panicked", stage.name)))
 }
 
-/// Shows the error (each problem on its own, with its place), and fills the report.
-fn fail(
-    host: &dyn Host,
-    stage: &Stage,
-    error: &anyhow::Error,
-    report: &mut Report,
-) -> FailureClass {
-    let class = failure::classify(error);
-    let advice = failure::advice_for(error);
-    let text = format!("{error:#}");
-    let outcome = if matches!(class, FailureClass::Cancelled(_)) {
-        "cancelled"
-    } else {
-        "failed"
-    };
-    outcome.clone_into(&mut report.outcome);
-    let title = format!("{} {outcome}", stage.name);
-    let single = [(text.clone(), None)];
-    let all = problems_of(error);
-    for (text, place) in if all.is_empty() { &single[..] } else { &all } {
-        let advice = advice.as_deref().filter(|_| all.is_empty());
-        show(
-            host,
-            &Event::Failed {
-                title: &title,
-                text,
-                advice,
-                place: place.as_ref(),
-            },
-        );
+/// How a stage failed, as its user is told: each problem on its own, with its place.
+struct Failed {
+    class: FailureClass,
+    title: String,
+    problems: Vec<(String, Option<Place>)>,
+    advice: Option<String>,
+}
+
+impl Failed {
+    /// Also fills the report.
+    fn new(host: &dyn Host, stage: &Stage, error: &anyhow::Error, report: &mut Report) -> Self {
+        let class = failure::classify(error);
+        let outcome = if matches!(class, FailureClass::Cancelled(_)) {
+            "cancelled"
+        } else {
+            "failed"
+        };
+        let mut problems = problems_of(error);
+        let mut advice = failure::advice_for(error);
+        if problems.is_empty() {
+            problems.push((format!("{error:#}"), None));
+        } else {
+            // Each problem says itself what to change.
+            advice = None;
+        }
+        let folders = Folders::of(host);
+        for place in problems.iter_mut().filter_map(|(_, place)| place.as_mut()) {
+            place.file = folders.as_seen_by_the_host(&place.file);
+        }
+        let lines: Vec<_> = problems
+            .iter()
+            .map(|(text, place)| line(text, place))
+            .collect();
+        outcome.clone_into(&mut report.outcome);
+        report.error = Some(lines.join("\n"));
+        report.advice.clone_from(&advice);
+        Self {
+            class,
+            title: format!("{} {outcome}", stage.name),
+            problems,
+            advice,
+        }
     }
-    report.error = Some(text);
-    report.advice = advice;
-    class
+
+    fn show(&self, host: &dyn Host) {
+        for (text, place) in &self.problems {
+            show(
+                host,
+                &Event::Failed {
+                    title: &self.title,
+                    text,
+                    advice: self.advice.as_deref(),
+                    place: place.as_ref(),
+                },
+            );
+        }
+    }
+}
+
+fn line(text: &str, place: &Option<Place>) -> String {
+    match place {
+        Some(place) => format!(
+            "{}:{}:{}: {text}",
+            place.file.display(),
+            place.line,
+            place.column
+        ),
+        None => text.to_owned(),
+    }
+}
+
+/// Where relative paths start: the host's root, and the folder that the user chose below or beside it.
+struct Folders {
+    root: PathBuf,
+    chosen: PathBuf,
+}
+
+impl Folders {
+    fn of(host: &dyn Host) -> Self {
+        let root = host.facts().working_directory;
+        let chosen = match host.input("working-directory") {
+            Some(input) => root.join(input),
+            None => root.clone(),
+        };
+        Self { root, chosen }
+    }
+
+    /// A host places an annotation by the file's path from its root.
+    fn as_seen_by_the_host(&self, file: &Path) -> PathBuf {
+        let whole = plain(&self.chosen.join(file));
+        match whole.strip_prefix(plain(&self.root)) {
+            Ok(below) => below.to_owned(),
+            Err(_outside) => whole,
+        }
+    }
+}
+
+/// The path without `.` and `..`.
+fn plain(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                out.pop();
+            }
+            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => out.push(part),
+        }
+    }
+    out
 }
 
 /// The problems that an error stands for, each with its place; empty for an error that is one thing.

@@ -2,6 +2,10 @@
 
 use super::error::{ArmError, ServiceError};
 
+/// What to look at when nothing answers, or somebody else does.
+pub(super) const REACHING: &str = "Check the network, the proxy (HTTPS_PROXY, NO_PROXY) and, behind a proxy that inspects TLS, its \
+     certificate (NODE_EXTRA_CA_CERTS names a PEM file to trust).";
+
 /// The next step for a user, where one is known.
 pub fn advice(error: &ArmError) -> Option<String> {
     match error {
@@ -12,9 +16,7 @@ pub fn advice(error: &ArmError) -> Option<String> {
         | ArmError::Throttled(said)
         | ArmError::Api(said) => for_service(said),
         ArmError::Transport { .. } => Some(
-            "Check the network and the proxy (HTTPS_PROXY), and that the address is right. \
-             Running again is safe: what is there already is recognised."
-                .to_owned(),
+            format!("{REACHING} Check also that the address is right. Running again is safe: what is there already is recognised."),
         ),
         ArmError::TimedOut { .. } => Some(
             "The service may still finish it. Running again finds what is there; a longer `timeout` waits longer."

@@ -9,14 +9,14 @@ use azure_core::http::{
     Transport,
 };
 use serde_json::Value;
-use tokio::sync::OnceCell;
 use url::Url;
 
 use super::clock::{self, Clock};
 use super::cloud::{self, Audience, Cloud};
-use super::credential::{Minter, Tokens, choose};
+use super::credential::{Identity, Minter, Tokens, choose};
 use super::error::{self, SignInError};
 use super::facts::WorkspaceFacts;
+use super::once::Once;
 use super::pipeline::{Manner, Retry, Signed, method_of, pipeline};
 use super::retry::{Repeat, RetryPolicy};
 use super::transport::{Http, NetworkSettings, PlainHttp, StandIn, chain, deepest};
@@ -84,9 +84,9 @@ pub(super) struct Inner {
     /// Where to read the cloud's metadata, when it is not one of the table.
     pub(super) metadata_at: Option<Url>,
     pub(super) known_cloud: Option<Arc<Cloud>>,
-    pub(super) cloud: OnceCell<Arc<Cloud>>,
-    pub(super) facts: OnceCell<Arc<WorkspaceFacts>>,
-    pub(super) data_plane: OnceCell<Url>,
+    pub(super) cloud: Once<Arc<Cloud>>,
+    pub(super) facts: Once<Arc<WorkspaceFacts>>,
+    pub(super) data_plane: Once<Url>,
     tokens: Arc<Tokens>,
     transport: Transport,
     pipeline: Pipeline,
@@ -146,9 +146,9 @@ impl Azure {
                 stand_in: place.stand_in,
                 metadata_at: place.metadata_at,
                 known_cloud: place.known.map(Arc::new),
-                cloud: OnceCell::new(),
-                facts: OnceCell::new(),
-                data_plane: OnceCell::new(),
+                cloud: Once::default(),
+                facts: Once::default(),
+                data_plane: Once::default(),
                 tokens,
                 transport,
                 pipeline,
@@ -187,6 +187,16 @@ impl Azure {
     /// Tokens as azure_core's clients want them, from the one cache. For blob clients without a signed URL.
     pub fn credential(&self) -> Arc<dyn TokenCredential> {
         Arc::new(Shared(self.clone()))
+    }
+
+    /// Who is signed in towards Resource Manager. Does not sign in itself.
+    pub async fn identity(&self) -> Result<Identity, ArmError> {
+        let cloud = self.cloud().await?;
+        Ok(self
+            .inner
+            .tokens
+            .identity(&cloud.scope(Audience::Arm))
+            .await)
     }
 
     /// A token for an audience, for headers that no client of ours writes. Announced as [`super::Notice::Minted`] before.
@@ -366,9 +376,9 @@ fn place(settings: &Settings) -> Result<Place, SignInError> {
             known: Cloud::known(name),
         });
     };
-    let stand_in = StandIn::of(&endpoint).map_err(|message| {
+    let stand_in = StandIn::of(&endpoint).map_err(|why| {
         SignInError::refused(
-            message,
+            format!("arm-endpoint: {why}."),
             "arm-endpoint is the address of a cloud's Resource Manager, or of an emulator on this machine.",
         )
     })?;

@@ -21,25 +21,25 @@ pub struct ServiceError {
     pub body: String,
 }
 
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum ArmError {
     /// 401 after a renewed token, or no token could be had.
     #[error(transparent)]
     SignIn(#[from] SignInError),
     /// 403.
-    #[error("{}: access denied: {} ({})", .0.request, .0.message, .0.code)]
+    #[error("{}: access denied: {} ({})", .0.request, .0.message, .0.reference())]
     Denied(Box<ServiceError>),
     /// 404.
     #[error("{}: not found: {} ({})", .0.request, .0.message, .0.code)]
     NotFound(Box<ServiceError>),
     /// 409 and 412.
-    #[error("{}: conflict: {} ({})", .0.request, .0.message, .0.code)]
+    #[error("{}: conflict: {} ({})", .0.request, .0.message, .0.reference())]
     Conflict(Box<ServiceError>),
     /// 429 after the retries.
-    #[error("{}: throttled: {} ({})", .0.request, .0.message, .0.code)]
+    #[error("{}: throttled: {} ({})", .0.request, .0.message, .0.reference())]
     Throttled(Box<ServiceError>),
     /// Any other refusal, and a long-running operation that ended in `Failed` or `Canceled`.
-    #[error("{}: {} ({})", .0.request, .0.message, .0.code)]
+    #[error("{}: {} ({})", .0.request, .0.message, .0.reference())]
     Api(Box<ServiceError>),
     /// No answer: refused, reset, timed out, no name, no route, after the retries.
     #[error("{request}: no answer: {reason}")]
@@ -57,6 +57,16 @@ pub enum ArmError {
     /// A local file could not be read or written during a transfer.
     #[error("{path}: {reason}")]
     Local { path: String, reason: String },
+}
+
+impl ServiceError {
+    /// The code and, for support, the request id.
+    fn reference(&self) -> String {
+        match &self.request_id {
+            Some(id) => format!("{}, request id {id}", self.code),
+            None => self.code.clone(),
+        }
+    }
 }
 
 impl ArmError {
@@ -124,14 +134,10 @@ pub(crate) fn classify(said: ServiceError) -> ArmError {
     match said.status {
         401 => ArmError::SignIn(SignInError {
             message: format!(
-                "{}: the token was refused: {} ({}{})",
+                "{}: the token was refused: {} ({})",
                 said.request,
                 said.message,
-                said.code,
-                said.request_id
-                    .as_ref()
-                    .map(|id| format!(", request id {id}"))
-                    .unwrap_or_default()
+                said.reference()
             ),
             advice: super::advice::for_service(&said),
             network: false,
@@ -365,6 +371,26 @@ mod tests {
         let clean = scrub(text);
         assert!(!clean.contains("SECRET"), "{clean}");
         assert!(clean.contains("sv=1&sig=***&se=2"), "{clean}");
+    }
+
+    #[test]
+    fn a_refusal_carries_the_id_that_support_asks_for() {
+        let said = |status| {
+            classify(ServiceError {
+                status,
+                code: "X".to_owned(),
+                message: "no".to_owned(),
+                request: "PUT jobs/j".to_owned(),
+                request_id: Some("id-1".to_owned()),
+                ..ServiceError::default()
+            })
+        };
+        for status in [400, 401, 403, 409, 429, 500] {
+            let text = said(status).to_string();
+            assert!(text.ends_with("(X, request id id-1)"), "{text}");
+        }
+        // What is not there is the user's to find, not support's.
+        assert!(!said(404).to_string().contains("id-1"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use url::Url;
 
-use super::error::ArmError;
+use super::error::{ArmError, SignInError};
 use super::{Address, Azure, Call, Cloud};
 
 const WORKSPACE_VERSION: &str = "2024-10-01-preview";
@@ -55,7 +55,7 @@ impl WorkspaceFacts {
 impl Azure {
     /// The workspace, read once.
     pub async fn workspace_facts(&self) -> Result<Arc<WorkspaceFacts>, ArmError> {
-        let read = || async {
+        let read = async {
             let call = Call::get(Address::Workspace(String::new()), WORKSPACE_VERSION);
             let request = call.label();
             let answer = Box::pin(self.send(call)).await?;
@@ -63,13 +63,12 @@ impl Azure {
                 .map(Arc::new)
                 .map_err(|reason| ArmError::Decode { request, reason })
         };
-        let cell = &self.inner.facts;
-        Box::pin(cell.get_or_try_init(read)).await.cloned()
+        Box::pin(self.inner.facts.get_or_ask(read)).await
     }
 
     /// The host of run history and the other data-plane services, found by discovery.
     pub async fn data_plane(&self) -> Result<Url, ArmError> {
-        let find = || async {
+        let find = async {
             let facts = self.workspace_facts().await?;
             let bad = |reason: String| ArmError::Decode {
                 request: "GET discovery".to_owned(),
@@ -88,13 +87,12 @@ impl Azure {
             }
             Ok(api)
         };
-        let cell = &self.inner.data_plane;
-        Box::pin(cell.get_or_try_init(find)).await.cloned()
+        Box::pin(self.inner.data_plane.get_or_ask(find)).await
     }
 
     /// The cloud: from the table, or from the metadata of `arm-endpoint`.
     pub async fn cloud(&self) -> Result<Arc<Cloud>, ArmError> {
-        let find = || async {
+        let find = async {
             let Some(endpoint) = &self.inner.metadata_at else {
                 return self
                     .inner
@@ -109,15 +107,38 @@ impl Azure {
             let mut url = self.lift(endpoint);
             url.set_path("/metadata/endpoints");
             url.set_query(Some(&format!("api-version={METADATA_VERSION}")));
-            let answer = self.anonymous(url, request).await?;
+            let answer = self.anonymous(url, request).await;
+            let answer = answer.map_err(|error| unlike_azure(endpoint, error))?;
             Cloud::from_metadata(endpoint, self.inner.stand_in.as_ref(), &answer.body)
                 .map(Arc::new)
-                .map_err(|reason| ArmError::Decode {
-                    request: request.to_owned(),
-                    reason,
-                })
+                .map_err(|reason| no_resource_manager(endpoint, &reason))
         };
-        let cell = &self.inner.cloud;
-        Box::pin(cell.get_or_try_init(find)).await.cloned()
+        Box::pin(self.inner.cloud.get_or_ask(find)).await
     }
+}
+
+/// Whoever answers without the metadata that every Resource Manager has is none.
+fn unlike_azure(endpoint: &Url, error: ArmError) -> ArmError {
+    match &error {
+        ArmError::NotFound(_) | ArmError::Decode { .. } => {
+            no_resource_manager(endpoint, &error.to_string())
+        }
+        ArmError::SignIn(_)
+        | ArmError::Denied(_)
+        | ArmError::Conflict(_)
+        | ArmError::Throttled(_)
+        | ArmError::Api(_)
+        | ArmError::Transport { .. }
+        | ArmError::TimedOut { .. }
+        | ArmError::Local { .. } => error,
+    }
+}
+
+fn no_resource_manager(endpoint: &Url, reason: &str) -> ArmError {
+    let message = format!("{endpoint} does not answer as an Azure Resource Manager: {reason}.");
+    SignInError::refused(
+        message,
+        "Check arm-endpoint: it is the address of a cloud's Resource Manager or of an emulator. Public Azure needs none.",
+    )
+    .into()
 }

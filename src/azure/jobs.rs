@@ -8,6 +8,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::error::ServiceError;
 use super::{Address, Answer, ArmError, Azure, Call};
 
 /// Versions that the SDK sends (service notes 3.3).
@@ -148,6 +149,8 @@ pub struct JobView {
     pub tags: BTreeMap<String, String>,
     pub outputs: BTreeMap<String, JobOutput>,
     pub created: Option<OffsetDateTime>,
+    /// The whole resource as the service answered it.
+    pub body: Value,
 }
 
 impl JobView {
@@ -177,6 +180,7 @@ impl JobView {
                 })
                 .collect(),
             created: moment(&body["systemData"]["createdAt"]),
+            body: body.clone(),
         }
     }
 }
@@ -189,6 +193,17 @@ pub async fn get_job(azure: &Azure, name: &str) -> Result<Option<JobView>, ArmEr
         Err(ArmError::NotFound(_)) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// The error of a job that was there and is not any more.
+pub(crate) fn gone(name: &str) -> ArmError {
+    ArmError::NotFound(Box::new(ServiceError {
+        status: 404,
+        code: "JobNotFound".to_owned(),
+        message: format!("job {name} was there and was deleted since"),
+        request: format!("GET jobs/{name}"),
+        ..ServiceError::default()
+    }))
 }
 
 /// Asks for a job's cancellation, which goes on in the background. Asking twice is asking once, so the request is sent again

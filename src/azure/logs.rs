@@ -45,6 +45,7 @@ pub struct LogTail {
     run: String,
     kind: LogKind,
     files: BTreeMap<String, Tailed>,
+    may_have_more: bool,
 }
 
 impl std::fmt::Debug for LogTail {
@@ -71,12 +72,44 @@ impl LogTail {
             run: run.to_owned(),
             kind,
             files: BTreeMap::new(),
+            may_have_more: false,
         }
     }
 
     /// What is new in the files that the details name, file by file. An empty answer means that there is nothing more now; a
     /// long log comes in several answers. An error loses no line: the next call goes on where this one was.
     pub async fn read(&mut self, details: &RunDetails) -> Result<Vec<LogLine>, ArmError> {
+        self.offer(details);
+        self.read_on().await
+    }
+
+    /// The same for the files that are known already.
+    pub async fn read_on(&mut self) -> Result<Vec<LogLine>, ArmError> {
+        loop {
+            let reading = self.read_signed().await?;
+            self.may_have_more = reading.full;
+            // A progress bar can fill a whole reading without completing a line.
+            if !reading.lines.is_empty() || !reading.full {
+                return Ok(reading.lines);
+            }
+        }
+    }
+
+    /// Whether the log that matters is among the known files: no details are needed to read on.
+    pub fn has_user_log(&self) -> bool {
+        let Some(pattern) = &*CURRENT else {
+            return false;
+        };
+        self.files.keys().any(|name| pattern.is_match(name))
+    }
+
+    /// Whether the last reading was as long as a reading can be.
+    pub fn may_have_more(&self) -> bool {
+        self.may_have_more
+    }
+
+    /// Follows the files worth showing that the details name and that are not known yet.
+    pub fn offer(&mut self, details: &RunDetails) {
         let offered: Vec<&String> = details.log_files.keys().collect();
         for name in chosen(&offered, self.kind) {
             if !self.files.contains_key(&name)
@@ -91,10 +124,14 @@ impl LogTail {
                 self.files.insert(name, tailed);
             }
         }
+    }
+
+    /// One reading of every file, with new signatures where the old ones do not hold any more.
+    async fn read_signed(&mut self) -> Result<Reading, ArmError> {
         let first = self.read_all().await;
         if !first.lines.is_empty() || (first.error.is_none() && first.refused.is_empty()) {
             // Whatever went wrong beside the lines will go wrong again, and be said then: lines must not be lost for it.
-            return Ok(first.lines);
+            return Ok(first);
         }
         if let Some(error) = first.error {
             return Err(error);
@@ -108,11 +145,14 @@ impl LogTail {
                 announce(&self.azure, address);
             }
         }
-        let second = self.read_all().await;
-        match (second.error, second.refused.first()) {
-            (Some(error), _) if second.lines.is_empty() => Err(error),
-            (None, Some(name)) if second.lines.is_empty() => Err(refusal(name)),
-            _ => Ok(second.lines),
+        let mut second = self.read_all().await;
+        if !second.lines.is_empty() {
+            return Ok(second);
+        }
+        match (second.error.take(), second.refused.first()) {
+            (Some(error), _) => Err(error),
+            (None, Some(name)) => Err(refusal(name)),
+            (None, None) => Ok(second),
         }
     }
 
@@ -145,6 +185,7 @@ impl LogTail {
                 match chunk {
                     Ok(Chunk::New(bytes)) => {
                         tailed.seen += bytes.len() as u64;
+                        reading.full |= bytes.len() as u64 == READING;
                         let mut lines = Vec::new();
                         tailed.lines.push(&bytes, &mut lines);
                         reading.lines.extend(labelled(&name, lines));
@@ -163,6 +204,8 @@ impl LogTail {
 #[derive(Debug, Default)]
 struct Reading {
     lines: Vec<LogLine>,
+    /// A file gave as much as one reading takes: there may be more.
+    full: bool,
     /// Files whose address does not hold any more.
     refused: Vec<String>,
     error: Option<ArmError>,

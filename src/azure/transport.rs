@@ -46,30 +46,28 @@ pub(crate) struct StandIn {
 }
 
 impl StandIn {
-    /// `None` for an https endpoint; a sentence for one that must not be used.
+    /// `None` for an https endpoint; for one that must not be used, what is wrong with it.
     pub(crate) fn of(endpoint: &Url) -> Result<Option<Self>, String> {
         if !endpoint.username().is_empty() || endpoint.password().is_some() {
-            return Err("arm-endpoint must not hold a user name or password.".to_owned());
+            return Err("it must not hold a user name or password".to_owned());
         }
         match endpoint.scheme() {
             "https" => return Ok(None),
             "http" => {}
-            other => {
+            _ => {
                 return Err(format!(
-                    "arm-endpoint must be an https address, not {other}."
+                    "{endpoint} does not begin with https://, nor with http:// for an emulator on this machine"
                 ));
             }
         }
         if !is_loopback(endpoint) {
             return Err(format!(
-                "arm-endpoint {endpoint} is plain http, which would show tokens to the network: use https. \
-                 Plain http is for addresses of this machine (localhost, 127.0.0.1) only."
+                "{endpoint} is plain http, which would show tokens to the network: use https. \
+                 Plain http is for addresses of this machine (localhost, 127.0.0.1) only"
             ));
         }
         let Some(port) = endpoint.port() else {
-            return Err(format!(
-                "arm-endpoint {endpoint} needs its port: http://localhost:PORT."
-            ));
+            return Err(format!("{endpoint} needs its port: http://localhost:PORT"));
         };
         Ok(Some(Self {
             host: endpoint.host_str().unwrap_or_default().to_owned(),

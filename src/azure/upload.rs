@@ -30,6 +30,8 @@ const BLOCK: u64 = 8 << 20;
 /// Blocks of one file at a time, and files that go up in blocks at a time: 48 MiB are in memory at most.
 const BLOCKS: usize = 3;
 const FILES_IN_BLOCKS: usize = 2;
+/// From here on an upload that broke off is gone on with.
+const WORTH_RESUMING: u64 = 16 << 20;
 /// Up to here a file is read whole rather than streamed.
 const SMALL: u64 = 256 << 10;
 
@@ -38,6 +40,8 @@ const SMALL: u64 = 256 << 10;
 struct Move<'a> {
     file: &'a LocalFile,
     blob: &'a str,
+    /// What is there is not trusted.
+    replace: bool,
 }
 
 /// What the indicator blob says of a finished upload; `az ml` looks for exactly these words (service notes 6.2).
@@ -143,20 +147,21 @@ impl Uploader {
             .files
             .iter()
             .zip(&blobs)
-            .map(|(file, blob)| Move { file, blob })
+            .map(|(file, blob)| Move {
+                file,
+                blob,
+                replace: found == Found::Broken,
+            })
             .collect();
         moves.sort_by_key(|one| one.blob);
-        let bytes = moves.iter().map(|one| one.file.size).sum();
-        self.progress.expect(bytes);
         let Some((indicator, rest)) = moves.split_first() else {
             return Ok(Sent::default());
         };
-        let overwrite = found == Found::Broken;
-        let others = try_join_all(
-            rest.iter()
-                .map(|one| self.put(container, one, overwrite, None)),
-        );
-        let last = self.put(container, indicator, overwrite, Some(mark));
+        let rest = missing(container, upload, root, found, rest).await?;
+        let bytes = indicator.file.size + rest.iter().map(|one| one.file.size).sum::<u64>();
+        self.progress.expect(bytes);
+        let others = try_join_all(rest.iter().map(|one| self.put(container, one, None)));
+        let last = self.put(container, indicator, Some(mark));
         if found == Found::Fresh {
             futures::try_join!(others, last)?;
         } else {
@@ -164,7 +169,7 @@ impl Uploader {
             last.await?;
         }
         Ok(Sent {
-            files: moves.len(),
+            files: rest.len() + 1,
             bytes,
         })
     }
@@ -173,7 +178,6 @@ impl Uploader {
         &self,
         container: &Container,
         one: &Move<'_>,
-        overwrite: bool,
         mark: Option<&Mark>,
     ) -> Result<(), ArmError> {
         let in_blocks = one.file.size > ONE_PUT;
@@ -192,7 +196,7 @@ impl Uploader {
             partition_size: NonZero::new(if in_blocks { BLOCK } else { ONE_PUT }),
             ..BlobClientUploadOptions::default()
         };
-        if !overwrite {
+        if !one.replace {
             options.if_none_match = Some("*".into());
         }
         let client = container.blob(one.blob)?;
@@ -201,7 +205,7 @@ impl Uploader {
             Err(error) => {
                 let error = to_arm(error, container.describe("PUT", one.blob));
                 // The path holds the hash of the content: somebody else was faster with the same bytes (service notes 18.3).
-                if matches!(error, ArmError::Conflict(_)) && !overwrite {
+                if matches!(error, ArmError::Conflict(_)) && !one.replace {
                     Ok(())
                 } else {
                     Err(error)
@@ -235,6 +239,37 @@ impl Uploader {
             progress: Arc::clone(&self.progress),
         })))
     }
+}
+
+/// What an upload that broke off has not sent yet. A blob appears when it is whole, and its path holds the hash of the content:
+/// one of the right size need not be sent again. Not worth the question for an upload that is done in a moment.
+async fn missing<'a>(
+    container: &Container,
+    upload: &Upload,
+    root: &str,
+    found: Found,
+    rest: &[Move<'a>],
+) -> Result<Vec<Move<'a>>, ArmError> {
+    let bytes: u64 = rest.iter().map(|one| one.file.size).sum();
+    if found != Found::Nothing || bytes < WORTH_RESUMING {
+        return Ok(rest.to_vec());
+    }
+    let prefix = format!("{root}{}/", base_name(upload));
+    let there: HashMap<String, u64> = match container.list(&prefix).await {
+        Ok(entries) => entries
+            .into_iter()
+            .map(|entry| (entry.name, entry.size))
+            .collect(),
+        // A signature need not allow listing.
+        Err(ArmError::Denied(_)) => HashMap::new(),
+        Err(error) => return Err(error),
+    };
+    let is_missing = |one: &&Move<'_>| there.get(one.blob) != Some(&one.file.size);
+    let missing = rest.iter().filter(is_missing).map(|one| Move {
+        replace: there.contains_key(one.blob),
+        ..*one
+    });
+    Ok(missing.collect())
 }
 
 fn local(path: &Path, reason: &str) -> ArmError {

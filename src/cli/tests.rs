@@ -219,3 +219,16 @@ fn every_stage_of_the_table_makes_a_valid_tree() {
 fn the_help_of_a_stage() {
     insta::assert_snapshot!(on(&[], &["run-job", "--help"]).unwrap_err().text);
 }
+
+#[test]
+fn a_stage_by_its_name_in_the_templates_and_after_help_is_suggested_too() {
+    for (args, word) in [
+        (&["run-pipeline"][..], "run-job"),
+        (&["run_pipeline"], "run-job"),
+        (&["help", "conect"], "connect"),
+    ] {
+        let text = mistake(&[], args);
+        assert!(text.contains(&format!("did you mean {word}?")), "{text}");
+    }
+    assert_eq!(on(&[], &["help", "connect"]).unwrap_err().code, 0);
+}

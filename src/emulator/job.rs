@@ -210,6 +210,21 @@ impl Jobs {
         self.changes.send_modify(|count| *count += 1);
     }
 
+    /// Puts a job whose name is free; hands back the one that has it otherwise.
+    pub(crate) fn put_new(&self, job: &Job) -> Option<Job> {
+        let mut is_new = false;
+        let make = || {
+            is_new = true;
+            job.clone()
+        };
+        let kept = self.table.update_or(&job.name, make, |kept| kept.clone());
+        if is_new {
+            self.changes.send_modify(|count| *count += 1);
+            return None;
+        }
+        Some(kept)
+    }
+
     pub(crate) fn update<R>(&self, name: &str, change: impl FnOnce(&mut Job) -> R) -> Option<R> {
         let result = self.table.update(name, change);
         self.changes.send_modify(|count| *count += 1);

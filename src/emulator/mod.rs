@@ -121,7 +121,10 @@ pub struct Emulator {
 
 impl Emulator {
     pub async fn start(options: Options) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await;
+        let listener = listener.map_err(|error| {
+            io::Error::new(error.kind(), format!("port {}: {error}", options.port))
+        })?;
         let port = listener.local_addr()?.port();
         let mut scratch = tempfile::Builder::new();
         scratch.prefix("aml-emulator-");

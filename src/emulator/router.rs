@@ -1,11 +1,13 @@
 //! From a request to its handler: faults first, then who it is for, then which operation. The only file that knows all of them.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
 use axum::extract::{ConnectInfo, Request, State as Shared};
+use axum::http::uri::Authority;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use uuid::Uuid;
@@ -125,7 +127,29 @@ fn handle(state: &Arc<State>, call: &Call) -> Response {
     request::with(response, "x-ms-request-id", &id)
 }
 
+/// Whether a request names this machine. A page from elsewhere whose name was made to point at loopback names itself, and must neither
+/// read what is here nor start a job.
+fn is_loopback(host: &str) -> bool {
+    let Ok(authority) = host.parse::<Authority>() else {
+        return false;
+    };
+    let host = authority.host().to_lowercase();
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost"
+        || host.ends_with(".localhost")
+        || address
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
 fn dispatch(state: &Arc<State>, call: &Call) -> Reply {
+    if !is_loopback(&call.host) {
+        return Err(Problem::arm(
+            StatusCode::MISDIRECTED_REQUEST,
+            "MisdirectedRequest",
+            format!("The emulator answers to localhost, not to '{}'.", call.host),
+        ));
+    }
     if call.host.contains(".blob.") {
         return blob::handle(state, call);
     }

@@ -1,11 +1,13 @@
 //! Pages for people: what ran, its steps, metrics and log. Where Azure shows its Studio, a job's link leads here. Unauthenticated, on loopback.
+//! Everything that a job could have had a say in is escaped, and the page may run no script.
 
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::Value;
 
+use super::blob::sas;
 use super::clock;
-use super::job::{Job, Status};
+use super::job::{Job, Output, Status};
 use super::problem::{Problem, xml_text};
 use super::request::{self, Reply};
 use super::site::ARTIFACT_CONTAINER;
@@ -13,14 +15,18 @@ use super::state::State;
 
 const STYLE: &str = "
 :root{color-scheme:light dark;--line:color-mix(in srgb,currentColor 15%,transparent)}
-body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem}
+body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;overflow-wrap:anywhere}
 h1{font-size:1.4rem;margin:.2rem 0}h2{font-size:1.05rem;margin:2rem 0 .5rem}a{color:#2f6fde}
-table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.4rem .8rem .4rem 0;border-bottom:1px solid var(--line)}
-th{font-weight:600;opacity:.7}td.n{font-variant-numeric:tabular-nums}
+table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;padding:.4rem .8rem .4rem 0;border-bottom:1px solid var(--line)}
+th{font-weight:600;opacity:.7}th,.s{white-space:nowrap}td.n{font-variant-numeric:tabular-nums;white-space:nowrap}
 .s{display:inline-block;border-radius:1rem;padding:0 .7rem;font-size:.85rem;color:#fff;background:#6b7280}
 .s.Completed{background:#15803d}.s.Failed{background:#b91c1c}.s.Running,.s.Finalizing{background:#1d4ed8}.s.Canceled,.s.CancelRequested{background:#a16207}
-pre{background:color-mix(in srgb,currentColor 6%,transparent);padding:1rem;border-radius:.5rem;overflow:auto;max-height:34rem;white-space:pre-wrap}
-.dim{opacity:.65}";
+pre{background:color-mix(in srgb,currentColor 6%,transparent);padding:1rem;border-radius:.5rem;overflow:auto;max-height:34rem;white-space:pre-wrap;margin:.5rem 0}
+pre.e,.w{border-left:3px solid #b91c1c}.w{display:block;padding-left:.6rem;margin-top:.3rem;white-space:pre-wrap}.dim{opacity:.65}
+summary{font-weight:600;font-size:1.05rem;margin:2rem 0 .5rem;cursor:pointer}";
+
+/// Styles and nothing else: should a text escape its escaping, it still runs nothing and fetches nothing.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// How much of a log a page shows: its end.
 const SHOWN: u64 = 64 << 10;
@@ -31,10 +37,11 @@ fn page(title: &str, refresh: bool, body: &str) -> Response {
     } else {
         ""
     };
-    request::html(format!(
+    let page = request::html(format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">{refresh}<title>{}</title><style>{STYLE}</style></head><body>{body}</body></html>",
         escape(title)
-    ))
+    ));
+    request::with(page, "content-security-policy", POLICY)
 }
 
 fn escape(text: &str) -> String {
@@ -50,33 +57,70 @@ fn duration(job: &Job) -> String {
     let Some(start) = job.started else {
         return "-".to_owned();
     };
-    let spent = job.ended.unwrap_or_else(clock::now) - start;
-    format!("{:.1} s", spent.as_seconds_f64())
+    let spent = (job.ended.unwrap_or_else(clock::now) - start).as_seconds_f64();
+    if spent < 60.0 {
+        return format!("{spent:.1} s");
+    }
+    format!("{:.0} min {:.0} s", (spent / 60.0).floor(), spent % 60.0)
 }
 
-fn row(job: &Job) -> String {
+fn created(job: &Job) -> String {
+    clock::short(job.created)
+        .replace('T', " ")
+        .replace('Z', " UTC")
+}
+
+fn link(job: &Job) -> String {
+    let name = request::percent_encode(&job.name);
     format!(
-        "<tr><td><a href=\"/studio/runs/{}\">{}</a></td><td>{}</td><td class=\"n\">{}</td></tr>",
-        escape(&job.name),
-        escape(&job.display_name),
-        badge(job.status),
-        duration(job)
+        "<a href=\"/studio/runs/{name}\">{}</a>",
+        escape(&job.display_name)
     )
 }
 
-fn table(heads: &str, rows: &str) -> String {
+fn message(job: &Job) -> Option<&str> {
+    job.error.as_ref()?["error"]["message"].as_str()
+}
+
+fn table(heads: &[&str], rows: &str) -> String {
+    let heads: String = heads
+        .iter()
+        .map(|head| format!("<th>{head}</th>"))
+        .collect();
     format!("<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>")
+}
+
+/// A part with its heading, when there is anything in it.
+fn section(title: &str, heads: &[&str], rows: &str) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    format!("<h2>{title}</h2>{}", table(heads, rows))
 }
 
 /// All jobs, newest first.
 pub(crate) fn index(state: &State) -> Response {
     let mut jobs = state.jobs.roots();
     jobs.reverse();
-    let rows: String = jobs.iter().map(row).collect();
+    let rows: String = jobs
+        .iter()
+        .map(|job| {
+            format!(
+                "<tr><td>{} <span class=\"dim\">{}</span></td><td>{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
+                link(job),
+                escape(&job.name),
+                escape(&job.experiment),
+                badge(job.status),
+                duration(job),
+                created(job)
+            )
+        })
+        .collect();
     let list = if rows.is_empty() {
         "<p class=\"dim\">Nothing has run yet.</p>".to_owned()
     } else {
-        table("<th>Job</th><th>Status</th><th>Duration</th>", &rows)
+        let heads = ["Job", "Experiment", "Status", "Duration", "Created"];
+        table(&heads, &rows)
     };
     let title = format!("{} (emulator)", state.site.workspace);
     let body = format!("<h1>{}</h1>{list}", escape(&title));
@@ -90,38 +134,55 @@ pub(crate) fn run(state: &State, name: &str) -> Reply {
         return Err(Problem::arm(StatusCode::NOT_FOUND, "NotFound", message));
     };
     let children = state.jobs.children(&job);
-    let up = job.parent.as_ref().map_or_else(
-        || "<a href=\"/studio\">All jobs</a>".to_owned(),
-        |parent| format!("<a href=\"/studio/runs/{}\">Pipeline</a>", escape(parent)),
-    );
     let mut body = format!(
-        "<p>{up}</p><h1>{} {}</h1><p class=\"dim\">{} in {}, {}, created {}</p>",
+        "<p>{}</p><h1>{} {}</h1><p class=\"dim\">{} in {}, {}, created {}</p>",
+        above(state, &job),
         escape(&job.display_name),
         badge(job.status),
         escape(&job.name),
         escape(&job.experiment),
         duration(&job),
-        clock::short(job.created)
+        created(&job)
     );
-    if let Some(message) = job
-        .error
-        .as_ref()
-        .and_then(|error| error["error"]["message"].as_str())
-    {
-        body.push_str(&format!("<h2>Error</h2><pre>{}</pre>", escape(message)));
+    if let Some(message) = message(&job) {
+        body.push_str(&format!("<pre class=\"e\">{}</pre>", escape(message)));
     }
-    if !children.is_empty() {
-        let rows: String = children.iter().map(row).collect();
-        body.push_str("<h2>Steps</h2>");
-        body.push_str(&table(
-            "<th>Step</th><th>Status</th><th>Duration</th>",
-            &rows,
-        ));
-    }
+    body.push_str(&steps(&children));
     body.push_str(&metrics(&job, &children));
+    body.push_str(&inputs(&job));
     body.push_str(&outputs(&job));
+    if let Some(command) = job.request["command"].as_str() {
+        body.push_str(&format!("<h2>Command</h2><pre>{}</pre>", escape(command)));
+    }
     body.push_str(&logs(state, &job));
     Ok(page(&job.display_name, !job.status.is_final(), &body))
+}
+
+/// The way back: all jobs, and the pipelines that a step is in.
+fn above(state: &State, job: &Job) -> String {
+    let mut way = String::new();
+    let mut parent = job.parent.clone();
+    while let Some(job) = parent.and_then(|name| state.jobs.get(&name)) {
+        way = format!(" / {}{way}", link(&job));
+        parent = job.parent;
+    }
+    format!("<a href=\"/studio\">All jobs</a>{way}")
+}
+
+fn steps(children: &[Job]) -> String {
+    let row = |job: &Job| {
+        let why = message(job)
+            .map(|why| format!("<span class=\"w\">{}</span>", escape(why)))
+            .unwrap_or_default();
+        format!(
+            "<tr><td>{}{why}</td><td>{}</td><td class=\"n\">{}</td></tr>",
+            link(job),
+            badge(job.status),
+            duration(job)
+        )
+    };
+    let rows: String = children.iter().map(row).collect();
+    section("Steps", &["Step", "Status", "Duration"], &rows)
 }
 
 fn metrics(job: &Job, children: &[Job]) -> String {
@@ -132,56 +193,128 @@ fn metrics(job: &Job, children: &[Job]) -> String {
                 "<tr><td>{}</td><td>{}</td><td class=\"n\">{}</td></tr>",
                 escape(&one.display_name),
                 escape(key),
-                escape(&value_text(&metric.value))
+                escape(&text(&metric.value))
             ));
         }
     }
-    if rows.is_empty() {
-        return rows;
-    }
-    let heads = "<th>Run</th><th>Metric</th><th>Value</th>";
-    format!("<h2>Metrics</h2>{}", table(heads, &rows))
+    section("Metrics", &["Run", "Metric", "Value"], &rows)
 }
 
-fn value_text(value: &Value) -> String {
+fn text(value: &Value) -> String {
     value
         .as_str()
         .map_or_else(|| value.to_string(), str::to_owned)
 }
 
-fn outputs(job: &Job) -> String {
-    let rows: String = job
-        .outputs
-        .iter()
-        .map(|(name, output)| {
-            let registered = output.registered.as_deref().unwrap_or("");
+fn inputs(job: &Job) -> String {
+    let given = job.request["inputs"].as_object().into_iter().flatten();
+    let rows: String = given
+        .map(|(name, input)| {
+            let value = ["uri", "value", "path"]
+                .iter()
+                .find_map(|field| input.get(*field));
             format!(
-                "<tr><td>{}</td><td>{}</td><td>{}</td></tr>",
+                "<tr><td>{}</td><td>{}</td></tr>",
                 escape(name),
-                escape(&output.uri),
-                escape(registered)
+                escape(&short(&text(value.unwrap_or(input))))
             )
         })
         .collect();
-    if rows.is_empty() {
-        return rows;
-    }
-    let heads = "<th>Output</th><th>Where</th><th>Registered as</th>";
-    format!("<h2>Outputs</h2>{}", table(heads, &rows))
+    section("Inputs", &["Input", "Value"], &rows)
 }
 
+fn outputs(job: &Job) -> String {
+    let row = |(name, output): (&String, &Output)| {
+        format!(
+            "<tr><td>{}</td><td title=\"{}\">{}</td><td>{}</td></tr>",
+            escape(name),
+            escape(&output.uri),
+            escape(&short(&output.uri)),
+            escape(&short(output.registered.as_deref().unwrap_or("")))
+        )
+    };
+    let rows: String = job.outputs.iter().map(row).collect();
+    section("Outputs", &["Output", "Where", "Registered as"], &rows)
+}
+
+/// An address or an id without the workspace, which is the same for all.
+fn short(address: &str) -> String {
+    let place = address
+        .starts_with("azureml:")
+        .then(|| address.split_once("/datastores/"))
+        .flatten();
+    if let Some((_, place)) = place {
+        return place.replacen("/paths/", ": ", 1);
+    }
+    let asset = address
+        .strip_prefix("/subscriptions/")
+        .and_then(|rest| rest.split_once("/workspaces/"))
+        .and_then(|(_, rest)| rest.split_once('/'));
+    asset.map_or_else(
+        || address.to_owned(),
+        |(_, asset)| asset.replacen("/versions/", ", version ", 1),
+    )
+}
+
+/// What the job wrote first, what the emulator says of it folded up behind.
 fn logs(state: &State, job: &Job) -> String {
-    let shown = job.logs.iter().filter_map(|log| {
+    let mut names: Vec<&String> = job.logs.iter().collect();
+    names.sort_by_key(|name| name.starts_with("system_logs/"));
+    let shown = names.into_iter().filter_map(|log| {
         let path = format!("{}{log}", Job::log_prefix(&job.name));
         let content = state.blobs.get(ARTIFACT_CONTAINER, &path).ok()?.content;
         let from = content.len().saturating_sub(SHOWN);
         let bytes = content.read(from, content.len() - from).ok()?;
-        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let open = if log.starts_with("system_logs/") {
+            ""
+        } else {
+            " open"
+        };
+        let note = if from > 0 {
+            format!(
+                "<p class=\"dim\">The last {SHOWN} of {} bytes; the link has all.</p>",
+                content.len()
+            )
+        } else {
+            String::new()
+        };
+        let whole = format!(
+            "{}?{}",
+            state.site.blob_url(ARTIFACT_CONTAINER, &path),
+            sas::read_blob(&state.site, ARTIFACT_CONTAINER, &path)
+        );
         Some(format!(
-            "<h2>{}</h2><pre>{}</pre>",
+            "<details{open}><summary><a href=\"{}\">{}</a></summary>{note}<pre>{}</pre></details>",
+            escape(&whole),
             escape(log),
-            escape(&text)
+            escape(&String::from_utf8_lossy(&bytes))
         ))
     });
     shown.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_shown_without_the_workspace() {
+        for (long, shown) in [
+            (
+                "azureml://subscriptions/s/resourcegroups/g/workspaces/w/datastores/d/paths/a/b/",
+                "d: a/b/",
+            ),
+            (
+                "/subscriptions/s/resourceGroups/g/providers/p/workspaces/w/models/m/versions/1",
+                "models/m, version 1",
+            ),
+            ("${{parent.inputs.x}}", "${{parent.inputs.x}}"),
+            (
+                "see /workspaces/ and /datastores/",
+                "see /workspaces/ and /datastores/",
+            ),
+        ] {
+            assert_eq!(short(long), shown);
+        }
+    }
 }

@@ -171,7 +171,13 @@ impl AzurePipelines {
             .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
             .collect();
         let path = std::path::absolute(folder.join(format!("aml-runner {stage}.md")))?;
-        let text = sink::cut(markdown::render(report), SUMMARY_LIMIT);
+        let mut report = report.clone();
+        report.outputs = report
+            .outputs
+            .into_iter()
+            .map(|(name, value)| (camel_case(&name), value))
+            .collect();
+        let text = sink::cut(markdown::render(&report), SUMMARY_LIMIT);
         std::fs::write(&path, text)?;
         self.command("task.uploadsummary", &[], &path.display().to_string())
     }
@@ -249,6 +255,7 @@ impl Host for AzurePipelines {
         }
         // The agent registers a value as one string and compares it with lines.
         mask::maskable_lines(secret.expose())
+            .filter(|line| self.shown().first_time(line))
             .try_for_each(|line| self.command("task.setsecret", &[], line))
     }
 

@@ -231,6 +231,7 @@ impl Host for GitHub {
         }
         // One command per line: of a value with line ends the runner registers every line, however short.
         mask::maskable_lines(secret.expose())
+            .filter(|line| self.shown().first_time(line))
             .try_for_each(|line| self.log.line(&format!("::add-mask::{}", data(line))))
     }
 

@@ -1,6 +1,8 @@
 //! Redaction: the values that must never show, in every form in which they tend to turn up. Hosts mask too, but only later
 //! lines and only some forms. Knows no host's syntax.
 
+mod address;
+
 use std::fmt;
 use std::sync::{Arc, RwLock};
 
@@ -67,10 +69,11 @@ impl Masker {
             .any(|value| text.contains(value.as_str()))
     }
 
-    /// The text with every registered value replaced by `***`. Overlapping values are replaced as one, so no tail of either remains.
+    /// The text with every registered value, and what is secret in an address, replaced by `***`. Overlapping values are replaced as one,
+    /// so no tail of either remains.
     pub fn redact(&self, text: &str) -> String {
         let patterns = self.read();
-        let mut spans: Vec<(usize, usize)> = Vec::new();
+        let mut spans = address::secrets_in(text);
         for pattern in &patterns.texts {
             let mut from = 0;
             while let Some(found) = text

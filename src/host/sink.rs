@@ -1,6 +1,7 @@
 //! Where a host writes: whole lines to one stream, cleaned of secrets and of foreign commands; and files that hosts read back.
 //! Knows no host's syntax.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::fs::OpenOptions;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -56,13 +57,29 @@ pub(super) fn clean_line(masker: &Masker, text: &str) -> String {
     clean(masker, text).replace('\n', " ")
 }
 
-/// Which annotations were already shown. A host keeps ten of each kind per step; what comes later must not vanish.
-#[derive(Debug, Default)]
+/// What a host was already told. It keeps ten annotations of each kind per step, and what comes later must not vanish; a mask it needs once.
+#[derive(Default)]
 pub(super) struct Shown {
     pub(super) errors: u32,
     pub(super) warnings: u32,
     pub(super) notices: u32,
     pub(super) group_open: bool,
+    masked: HashSet<String>,
+}
+
+impl Shown {
+    /// Whether the host has not been told yet to mask this.
+    pub(super) fn first_time(&mut self, line: &str) -> bool {
+        self.masked.insert(line.to_owned())
+    }
+}
+
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shown")
+            .field("group_open", &self.group_open)
+            .finish_non_exhaustive()
+    }
 }
 
 /// How many annotations of a kind a host keeps per step.

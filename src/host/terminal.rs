@@ -61,7 +61,9 @@ impl Terminal {
             Box::new(io::stdout()),
             watched,
         );
-        terminal.bars = (watched && terminal.colour).then(Bars::default);
+        // A bar moves the cursor but needs no colour.
+        let moves = terminal.env.get("TERM") != Some("dumb");
+        terminal.bars = (watched && moves).then(Bars::default);
         terminal
     }
 
@@ -145,7 +147,7 @@ impl Terminal {
     }
 }
 
-const BAR: &str = "{msg:30!} {bar:30} {bytes:>10}/{total_bytes:<10} {bytes_per_sec:>12} {eta:>4}";
+const BAR: &str = "{msg} {wide_bar} {bytes:>10}/{total_bytes} {bytes_per_sec:>12} {eta:>4}";
 
 fn bar_style() -> ProgressStyle {
     ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar())
@@ -260,8 +262,10 @@ impl Host for Terminal {
             Output::Json => super::print_json(&mut **data, &self.masker, &json::render(&report)),
             Output::Text => {
                 let mut out = String::new();
-                for line in self.clean(&text::render(&report)) {
-                    out.push_str(&line);
+                // Data may go to a file while the log is watched.
+                let text = self.masker.redact(&text::render(&report));
+                for line in super::neutral::lines(&text) {
+                    out.push_str(&plain(line, false));
                     out.push('\n');
                 }
                 data.write_all(out.as_bytes())?;

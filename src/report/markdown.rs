@@ -18,17 +18,16 @@ pub fn render(report: &Report) -> String {
     if let Some(error) = &report.error {
         fenced(&mut out, error);
     }
-    if let Some(advice) = &report.advice {
-        paragraph(&mut out, &format!("**What to do:** {}", escape(advice)));
+    if let Some(text) = &report.advice {
+        advice(&mut out, text);
     }
     if let Some(job) = &report.job {
-        render_job(&mut out, job);
+        render_job(&mut out, job, report.job_error());
     }
     resources(&mut out, report);
     phases(&mut out, report);
     let outputs: Vec<_> = report
-        .outputs
-        .iter()
+        .other_outputs()
         .map(|(name, value)| vec![escape(name), cell(value)])
         .collect();
     table(&mut out, "Outputs", &["Output", "Value"], &outputs);
@@ -39,6 +38,23 @@ pub fn render(report: &Report) -> String {
         }
     }
     out
+}
+
+/// What to do next. Several lines are something to copy; in one line addresses can be clicked.
+fn advice(out: &mut String, text: &str) {
+    if text.trim().contains('\n') {
+        paragraph(out, "**What to do:**");
+        fenced(out, text);
+        return;
+    }
+    let words: Vec<_> = text
+        .split_whitespace()
+        .map(|word| {
+            let link = word.starts_with("https://").then_some(word);
+            linked(word, link)
+        })
+        .collect();
+    paragraph(out, &format!("**What to do:** {}", words.join(" ")));
 }
 
 fn resources(out: &mut String, report: &Report) {
@@ -62,7 +78,7 @@ fn resources(out: &mut String, report: &Report) {
     );
 }
 
-fn render_job(out: &mut String, job: &Job) {
+fn render_job(out: &mut String, job: &Job, error: Option<&str>) {
     let name = job.display_name.as_deref().unwrap_or(&job.name);
     let mut line = format!(
         "**Job** {}: **{}**",
@@ -76,7 +92,7 @@ fn render_job(out: &mut String, job: &Job) {
         let _infallible = write!(line, ", {}", human(duration));
     }
     paragraph(out, &line);
-    if let Some(error) = &job.error {
+    if let Some(error) = error {
         fenced(out, error);
     }
     let steps: Vec<_> = job
@@ -118,21 +134,17 @@ fn render_job(out: &mut String, job: &Job) {
 
 fn phases(out: &mut String, report: &Report) {
     let mut rows: Vec<_> = report
-        .phases
-        .iter()
-        .map(|phase| {
-            let took = phase.took.map_or(String::new(), human);
-            match phase.kind {
-                PhaseKind::Working => vec![escape(&phase.name), took, String::new()],
-                PhaseKind::Waiting => vec![escape(&phase.name), String::new(), took],
-            }
+        .felt_phases()
+        .map(|(phase, took)| match phase.kind {
+            PhaseKind::Working => vec![escape(&phase.name), human(took), String::new()],
+            PhaseKind::Waiting => vec![escape(&phase.name), String::new(), human(took)],
         })
         .collect();
-    if !rows.is_empty() {
+    if rows.len() > 1 {
         rows.push(vec![
-            "**Together**".to_owned(),
-            format!("**{}**", human(report.total(PhaseKind::Working))),
-            format!("**{}**", human(report.total(PhaseKind::Waiting))),
+            "Together".to_owned(),
+            report.felt_total(PhaseKind::Working),
+            report.felt_total(PhaseKind::Waiting),
         ]);
     }
     table(out, "Time", &["Phase", "Working", "Waiting"], &rows);
@@ -143,10 +155,21 @@ fn table(out: &mut String, title: &str, head: &[&str], rows: &[Vec<String>]) {
         return;
     }
     push_line(out, &format!("\n### {title}\n"));
-    push_line(out, &format!("| {} |", head.join(" | ")));
-    push_line(out, &format!("|{}", " --- |".repeat(head.len())));
+    // Of a run without errors the column of errors would be white space.
+    let filled: Vec<usize> = (0..head.len())
+        .filter(|&column| rows.iter().any(|row| !row[column].is_empty()))
+        .collect();
+    let line = |cells: &mut dyn Iterator<Item = &str>| {
+        let cells: Vec<_> = cells.collect();
+        format!("| {} |", cells.join(" | "))
+    };
+    push_line(out, &line(&mut filled.iter().map(|&column| head[column])));
+    push_line(out, &format!("|{}", " --- |".repeat(filled.len())));
     for row in rows {
-        push_line(out, &format!("| {} |", row.join(" | ")));
+        push_line(
+            out,
+            &line(&mut filled.iter().map(|&column| row[column].as_str())),
+        );
     }
 }
 
@@ -299,6 +322,17 @@ mod tests {
     #[test]
     fn the_whole_summary() {
         insta::assert_snapshot!(render(&full()));
+    }
+
+    #[test]
+    fn columns_without_a_value_are_left_out() {
+        let mut out = String::new();
+        let rows = [["a", "", "1"], ["b", "", ""]].map(|row| row.map(str::to_owned).to_vec());
+        table(&mut out, "T", &["x", "y", "z"], &rows);
+        assert_eq!(
+            out,
+            "\n### T\n\n| x | z |\n| --- | --- |\n| a | 1 |\n| b |  |\n"
+        );
     }
 
     #[test]

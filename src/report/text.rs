@@ -1,4 +1,4 @@
-//! The report as aligned plain text, for a terminal.
+//! The report as aligned plain text, for a terminal. The error of a failed stage is not in it: the log ends with that.
 
 use super::{Job, PhaseKind, Report, human, number, one_line};
 
@@ -6,8 +6,9 @@ use super::{Job, PhaseKind, Report, human, number, one_line};
 pub fn render(report: &Report) -> String {
     let mut out = format!("{}: {}\n", report.stage, report.outcome);
     if let Some(job) = &report.job {
-        render_job(&mut out, job);
+        render_job(&mut out, job, report.job_error());
     }
+    let job_link = report.job.as_ref().and_then(|job| job.link.as_ref());
     let resources: Vec<_> = report
         .resources
         .iter()
@@ -19,30 +20,27 @@ pub fn render(report: &Report) -> String {
                     Some(version) => format!("{}:{version}", resource.name),
                     None => resource.name.clone(),
                 },
-                resource.link.clone().unwrap_or_default(),
+                resource
+                    .link
+                    .clone()
+                    .filter(|link| Some(link) != job_link)
+                    .unwrap_or_default(),
             ]
         })
         .collect();
     columns(&mut out, "Resources", &resources);
     phases(&mut out, report);
     let outputs: Vec<_> = report
-        .outputs
-        .iter()
-        .map(|(name, value)| vec![name.clone(), value.clone()])
+        .other_outputs()
+        .map(|(name, value)| vec![name.to_owned(), value.to_owned()])
         .collect();
     columns(&mut out, "Outputs", &outputs);
     let notes: Vec<_> = report.notes.iter().map(|note| vec![note.clone()]).collect();
     columns(&mut out, "Notes", &notes);
-    if let Some(error) = &report.error {
-        block(&mut out, "Error", error);
-    }
-    if let Some(advice) = &report.advice {
-        block(&mut out, "What to do", advice);
-    }
     out
 }
 
-fn render_job(out: &mut String, job: &Job) {
+fn render_job(out: &mut String, job: &Job, error: Option<&str>) {
     let mut rows = vec![vec![
         job.display_name.clone().unwrap_or_else(|| job.name.clone()),
         job.status.clone(),
@@ -55,7 +53,7 @@ fn render_job(out: &mut String, job: &Job) {
     if let Some(link) = &job.link {
         out.push_str(&format!("  {link}\n"));
     }
-    if let Some(error) = &job.error {
+    if let Some(error) = error {
         block(out, "Error of the job", error);
     }
     let steps: Vec<_> = job
@@ -90,29 +88,30 @@ fn render_job(out: &mut String, job: &Job) {
 }
 
 fn phases(out: &mut String, report: &Report) {
-    if report.phases.is_empty() {
-        return;
-    }
-    let word = |kind| match kind {
-        PhaseKind::Working => "working",
-        PhaseKind::Waiting => "waiting",
+    let row = |name: &str, took: String, kind| {
+        let (working, waiting) = match kind {
+            PhaseKind::Working => (took, String::new()),
+            PhaseKind::Waiting => (String::new(), took),
+        };
+        vec![name.to_owned(), working, waiting]
     };
     let mut rows: Vec<_> = report
-        .phases
-        .iter()
-        .map(|phase| {
-            vec![
-                phase.name.clone(),
-                word(phase.kind).to_owned(),
-                phase.took.map_or(String::new(), human),
-            ]
-        })
+        .felt_phases()
+        .map(|(phase, took)| row(&phase.name, human(took), phase.kind))
         .collect();
-    rows.push(vec![
-        "together".to_owned(),
-        format!("{} working", human(report.total(PhaseKind::Working))),
-        format!("{} waiting", human(report.total(PhaseKind::Waiting))),
-    ]);
+    if rows.len() > 1 {
+        rows.push(vec![
+            "together".to_owned(),
+            report.felt_total(PhaseKind::Working),
+            report.felt_total(PhaseKind::Waiting),
+        ]);
+    }
+    if !rows.is_empty() {
+        rows.insert(
+            0,
+            vec![String::new(), "working".to_owned(), "waiting".to_owned()],
+        );
+    }
     columns(out, "Time", &rows);
 }
 

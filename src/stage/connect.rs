@@ -1,14 +1,16 @@
 //! `connect`: proves that the workspace exists and that this identity may use it, and publishes its facts for later steps.
 
+use std::sync::Arc;
+
 use anyhow::Context as _;
 use futures::FutureExt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::inputs::RawInputs;
-use super::{Context, OutputDef, Refused, Shape, Stage, links, shaped};
-use crate::azure::{Address, ArmError, Azure, Call};
-use crate::report::PhaseKind;
+use super::{CHANGED, Context, OutputDef, Refused, Shape, Stage, links, shaped};
+use crate::azure::{Address, ArmError, Azure, Call, WorkspaceFacts};
+use crate::report::{Change, PhaseKind, Resource};
 
 pub static STAGE: Stage = Stage {
     name: "connect",
@@ -18,10 +20,13 @@ pub static STAGE: Stage = Stage {
         Shape::Flag,
         "Write config.json for the SDK and other tools",
     )],
-    outputs: &[OutputDef {
-        name: "studio-url",
-        help: "The workspace in Azure Machine Learning studio",
-    }],
+    outputs: &[
+        OutputDef {
+            name: "studio-url",
+            help: "The workspace in Azure Machine Learning studio",
+        },
+        CHANGED,
+    ],
     needs_workspace: true,
     run: |context, raw| run(context, raw).boxed(),
 };
@@ -58,34 +63,89 @@ const NEEDED: &[(&str, &str)] = &[
 
 async fn run(context: &Context, raw: RawInputs) -> anyhow::Result<()> {
     let inputs: Inputs = raw.parse()?;
+    if context.inputs.dry_run {
+        let would_be = context.offline()?;
+        context.note(format!("would sign in and check {}", would_be.workspace()));
+        return Ok(());
+    }
     let azure = context.azure()?;
     let (facts, permissions) = {
         let _phase = context.phase("checking the workspace", PhaseKind::Working);
-        tokio::join!(azure.workspace_facts(), permissions(&azure))
+        context
+            .within("checking the workspace", check(&azure))
+            .await?
     };
-    let facts = facts?;
-    report_permissions(context, permissions?)?;
-    let workspace = azure.workspace();
-    context.note(format!(
-        "workspace {} in {} ({})",
-        workspace.name, workspace.resource_group, facts.location
-    ));
+    report_facts(context, &azure, &facts).await?;
+    report_permissions(context, permissions)?;
     publish(context, &azure).await?;
-    if inputs.write_config {
-        write_config(context, &azure)?;
-    }
-    Ok(())
+    let change = if inputs.write_config {
+        write_config(context, &azure)?
+    } else {
+        Change::Unchanged
+    };
+    context.output("changed", change.as_str())
 }
 
-/// The effective permissions of this identity on the workspace; `None` where it may not even ask.
+type Permissions = Option<Vec<Permission>>;
+
+async fn check(azure: &Azure) -> anyhow::Result<(Arc<WorkspaceFacts>, Permissions)> {
+    let (facts, permissions) = tokio::join!(azure.workspace_facts(), permissions(azure));
+    let (facts, permissions) = (facts?, permissions?);
+    if permissions.is_none() {
+        // The next best proof: what every job needs, answered by the workspace itself.
+        let address = Address::Workspace("datastores".to_owned());
+        let read = Call::get(address, "2024-10-01-preview").query("isDefault", "true");
+        azure.send(read).await?;
+    }
+    Ok((facts, permissions))
+}
+
+/// The effective permissions of this identity on the workspace; `None` where they cannot be asked for.
 /// <https://learn.microsoft.com/rest/api/authorization/permissions/list-for-resource>
-async fn permissions(azure: &Azure) -> Result<Option<Vec<Permission>>, ArmError> {
+async fn permissions(azure: &Azure) -> Result<Permissions, ArmError> {
     let address = Address::Workspace("providers/Microsoft.Authorization/permissions".to_owned());
     match azure.send(Call::get(address, "2022-04-01")).await {
         Ok(answer) => Ok(Some(Permission::list(&answer.body))),
-        Err(ArmError::Denied(_)) => Ok(None),
+        Err(error) if error.service().is_some() => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Where this is and as whom, and what of the workspace will be in the way later.
+async fn report_facts(
+    context: &Context,
+    azure: &Azure,
+    facts: &WorkspaceFacts,
+) -> anyhow::Result<()> {
+    let workspace = azure.workspace();
+    let place = format!(
+        "workspace {} in {} ({})",
+        workspace.name, workspace.resource_group, facts.location
+    );
+    for line in [place, format!("signed in as {}", azure.identity().await?)] {
+        context.note(&line);
+        context.report().notes.push(line);
+    }
+    let is = |fact: &Option<String>, word: &str| {
+        fact.as_ref()
+            .is_some_and(|fact| fact.eq_ignore_ascii_case(word))
+    };
+    if is(&facts.public_network_access, "Disabled") {
+        context.warn(
+            "the workspace is closed to public networks: uploads, logs and metrics work only on a machine inside its virtual network \
+             (a self-hosted runner or agent)",
+            None,
+        );
+    }
+    if let Some(state) = &facts.provisioning_state
+        && !is(&facts.provisioning_state, "Succeeded")
+    {
+        context.warn(
+            format!("the workspace is in state {state}; what is done in it may be refused"),
+            None,
+        );
+    }
+    Ok(())
 }
 
 /// One role assignment's worth of actions, with `*` as wildcard.
@@ -137,12 +197,11 @@ fn matches(pattern: &str, action: &str) -> bool {
     true
 }
 
-fn report_permissions(
-    context: &Context,
-    permissions: Option<Vec<Permission>>,
-) -> anyhow::Result<()> {
+fn report_permissions(context: &Context, permissions: Permissions) -> anyhow::Result<()> {
     let Some(permissions) = permissions else {
-        context.warn("this identity may read the workspace but not its own permissions; they were not checked", None);
+        context.note(
+            "this identity may read the workspace; what else it may do could not be asked for",
+        );
         return Ok(());
     };
     let missing: Vec<_> = NEEDED
@@ -186,6 +245,7 @@ async fn publish(context: &Context, azure: &Azure) -> anyhow::Result<()> {
         ("AZUREML_WORKSPACE_NAME", Some(workspace.name.as_str())),
         ("AZURE_TENANT_ID", context.inputs.tenant_id.as_deref()),
         ("AZURE_CLIENT_ID", context.inputs.client_id.as_deref()),
+        ("AZURE_CLOUD", context.inputs.cloud.as_deref()),
     ];
     for (name, value) in variables
         .into_iter()
@@ -193,9 +253,18 @@ async fn publish(context: &Context, azure: &Azure) -> anyhow::Result<()> {
     {
         context.host.set_env(name, value)?;
     }
-    if let Some(link) = links::workspace(&*azure.cloud().await?, workspace) {
-        context.output("studio-url", &link)?;
+    let link = links::workspace(&*azure.cloud().await?, workspace);
+    if let Some(link) = &link {
+        context.output("studio-url", link)?;
     }
+    context.report().resources.push(Resource {
+        kind: "workspace".to_owned(),
+        name: workspace.name.clone(),
+        version: None,
+        change: Change::Unchanged,
+        id: workspace.to_string(),
+        link,
+    });
     Ok(())
 }
 
@@ -207,7 +276,7 @@ struct ConfigFile<'a> {
     workspace_name: &'a str,
 }
 
-fn write_config(context: &Context, azure: &Azure) -> anyhow::Result<()> {
+fn write_config(context: &Context, azure: &Azure) -> anyhow::Result<Change> {
     let workspace = azure.workspace();
     let config = ConfigFile {
         subscription_id: &workspace.subscription,
@@ -216,13 +285,18 @@ fn write_config(context: &Context, azure: &Azure) -> anyhow::Result<()> {
     };
     let path = context.working_directory.join("config.json");
     let text = serde_json::to_string_pretty(&config)? + "\n";
-    std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
-    context.note(format!("wrote {}", path.display()));
-    context
-        .report()
-        .notes
-        .push("config.json was written for other tools".to_owned());
-    Ok(())
+    let change = match std::fs::read_to_string(&path) {
+        Ok(there) if there == text => Change::Unchanged,
+        Ok(_) => Change::Updated,
+        Err(_) => Change::Created,
+    };
+    if change != Change::Unchanged {
+        std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+    }
+    let said = format!("config.json for other tools: {}", change.as_str());
+    context.note(&said);
+    context.report().notes.push(said);
+    Ok(change)
 }
 
 #[cfg(test)]

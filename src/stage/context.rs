@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::inputs::{CommonInputs, InputProblems};
 use super::sign_in;
 use crate::azure::client::{AuthMethod, Settings};
-use crate::azure::{Azure, Notice, Observer, WorkspaceId};
+use crate::azure::{ArmError, Azure, Notice, Observer, WorkspaceId, id};
 use crate::cancel::Cancel;
 use crate::event::{Event, Place};
 use crate::host::{Host, RunFacts};
@@ -78,9 +78,12 @@ impl Context {
     /// The workspace's coordinates. The road reports missing ones before a stage that needs them begins.
     pub fn workspace(&self) -> anyhow::Result<WorkspaceId> {
         let part = |value: &Option<String>, name: &str| {
-            value.clone().ok_or_else(|| {
-                sign_in::malformed(self.host.as_ref(), name, "is missing".to_owned())
-            })
+            let wrong = |why| sign_in::malformed(self.host.as_ref(), name, why);
+            let value = value
+                .clone()
+                .ok_or_else(|| wrong("is missing".to_owned()))?;
+            id::check_name(&value).map_err(wrong)?;
+            Ok::<_, InputProblems>(value)
         };
         Ok(WorkspaceId {
             subscription: part(&self.inputs.subscription_id, "subscription-id")?,
@@ -199,6 +202,26 @@ impl Context {
         sign_in::malformed(self.host.as_ref(), input, why.into())
     }
 
+    /// Ends `work` where the user's `timeout` does, for what has no wait of its own.
+    pub async fn within<T>(
+        &self,
+        what: &str,
+        work: impl Future<Output = anyhow::Result<T>>,
+    ) -> anyhow::Result<T> {
+        let Some(limit) = self.inputs.timeout else {
+            return work.await;
+        };
+        let late = || ArmError::TimedOut {
+            what: what.to_owned(),
+            state: "no answer yet".to_owned(),
+            after: limit,
+        };
+        match tokio::time::timeout(limit, work).await {
+            Ok(outcome) => outcome,
+            Err(_elapsed) => Err(late().into()),
+        }
+    }
+
     /// How long the stage may wait; `default` when the user did not say.
     pub fn timeout_or(&self, default: Duration) -> Duration {
         self.inputs.timeout.unwrap_or(default)
@@ -256,7 +279,8 @@ fn show_notice(host: &dyn Host, notice: &Notice) {
             wait,
         } => host.emit(&Event::Note {
             text: &format!(
-                "retry {attempt} of {method} {url} in {:.1} s: {reason}",
+                "retry {attempt} of {method} {} in {:.1} s: {reason}",
+                below_workspace(url),
                 wait.as_secs_f64()
             ),
         }),
@@ -275,5 +299,39 @@ fn show_notice(host: &dyn Host, notice: &Notice) {
     };
     if let Err(error) = shown {
         tracing::warn!(%error, "an event could not be written");
+    }
+}
+
+/// The part of an address that tells requests apart: the reason that follows it should still be on the screen.
+fn below_workspace(url: &str) -> &str {
+    let path = url.split('?').next().unwrap_or(url);
+    path.split_once("/workspaces/")
+        .and_then(|(_, rest)| rest.split_once('/'))
+        .map_or(path, |(_, below)| below)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repeated_request_is_named_by_what_is_asked_of_the_workspace() {
+        for (url, shown) in [
+            (
+                "https://x/subscriptions/S/resourceGroups/G/providers/P/workspaces/W/jobs/j?api-version=1",
+                "jobs/j",
+            ),
+            (
+                "https://x/history/v1.0/subscriptions/S/workspaces/W/runs/r/details",
+                "runs/r/details",
+            ),
+            ("https://a.blob.core/c/b", "https://a.blob.core/c/b"),
+            (
+                "https://x/subscriptions/S/workspaces/W?api-version=1",
+                "https://x/subscriptions/S/workspaces/W",
+            ),
+        ] {
+            assert_eq!(below_workspace(url), shown);
+        }
     }
 }

@@ -11,11 +11,12 @@ use super::inputs::RawInputs;
 use super::{
     CHANGED, Context, FILE, NAME, OutputDef, Refused, SET, Shape, Stage, links, shaped, text,
 };
-use crate::azure::apply::{Applied, Execution};
+use crate::azure::apply::{Applied, ApplyError, Execution};
 use crate::azure::poll::{Budget, lro};
 use crate::azure::{Address, Answer, ArmError, Azure, Call};
 use crate::report::{Change, PhaseKind, Resource};
-use crate::spec::{self, Expected};
+use crate::spec::plan::Target;
+use crate::spec::{self, Expected, Plan};
 
 pub static STAGE: Stage = Stage {
     name: "create-compute",
@@ -84,20 +85,30 @@ async fn run(context: &Context, raw: RawInputs) -> anyhow::Result<()> {
         ("max_instances", inputs.max_instances),
         ("tier", inputs.tier),
     ];
-    let plan = document.plan(context, Expected::Compute, fields)?;
+    let plan = document.plan(context, Expected::Compute, fields).await?;
     if context.inputs.dry_run {
         return document::show_plan(context, plan);
     }
+    document::mask_secrets(context, &plan);
     let azure = context.azure()?;
-    let execution = Execution::new(azure.clone(), plan, spec::yaml_to_json);
-    {
-        let _phase = context.phase("looking up", PhaseKind::Working);
-        execution.look_up().await?;
-    }
-    let applied = {
-        let _phase = context.phase("writing", PhaseKind::Working);
-        execution.send(None).await?
+    let applied = match write(context, &azure, &plan).await {
+        Err(ApplyError::Arm(ArmError::Conflict(busy))) => {
+            context.note(format!(
+                "compute {} is busy: {}",
+                name_of(&plan),
+                busy.message
+            ));
+            {
+                let _phase = context.phase("waiting until it is free", PhaseKind::Waiting);
+                free(context, &azure, name_of(&plan)).await?;
+            }
+            write(context, &azure, &plan).await?
+        }
+        written => written?,
     };
+    if applied.answer.is_none() {
+        refuse_failed(&applied, &applied.body)?;
+    }
     let body = {
         let _phase = context.phase("waiting for the compute", PhaseKind::Waiting);
         settled(context, &azure, &applied).await?
@@ -118,10 +129,42 @@ async fn run(context: &Context, raw: RawInputs) -> anyhow::Result<()> {
     Ok(())
 }
 
+async fn write(context: &Context, azure: &Azure, plan: &Plan) -> Result<Applied, ApplyError> {
+    let execution = Execution::new(azure.clone(), plan.clone(), spec::yaml_to_json);
+    {
+        let _phase = context.phase("looking up", PhaseKind::Working);
+        execution.look_up().await?;
+    }
+    let _phase = context.phase("writing", PhaseKind::Working);
+    execution.send(None).await
+}
+
+fn name_of(plan: &Plan) -> &str {
+    match plan.requests.last().map(|request| &request.target) {
+        Some(Target::Named { name, .. }) => name.as_deref().unwrap_or_default(),
+        Some(Target::Versioned { name, .. } | Target::Anonymous { name, .. }) => name,
+        None => "",
+    }
+}
+
+fn address(name: &str) -> Address {
+    Address::Workspace(format!("computes/{}", Address::segment(name)))
+}
+
+/// Waits until somebody else's change to the compute is through, however it ends; what is there then is looked up anew.
+async fn free(context: &Context, azure: &Azure, name: &str) -> Result<(), ArmError> {
+    let ended = async {
+        let first = azure.send(Call::get(address(name), API_VERSION)).await?;
+        finished(context, azure, name, first).await
+    };
+    match ended.await {
+        Ok(_) | Err(ArmError::NotFound(_) | ArmError::Api(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// The resource once the service is done with it, also when somebody else's change to it is still under way.
 async fn settled(context: &Context, azure: &Azure, applied: &Applied) -> Result<Value, ArmError> {
-    let address = Address::Workspace(format!("computes/{}", Address::segment(&applied.name)));
-    let write = Call::put(address, API_VERSION, Value::Null);
     let found = || Answer {
         status: 200,
         headers: Vec::new(),
@@ -129,12 +172,18 @@ async fn settled(context: &Context, azure: &Azure, applied: &Applied) -> Result<
         request_id: None,
     };
     let first = applied.answer.clone().unwrap_or_else(found);
+    Ok(finished(context, azure, &applied.name, first).await?.body)
+}
+
+async fn finished(
+    context: &Context,
+    azure: &Azure,
+    name: &str,
+    first: Answer,
+) -> Result<Answer, ArmError> {
+    let write = Call::put(address(name), API_VERSION, Value::Null);
     let budget = Budget::Deadline(context.timeout_or(DEFAULT_TIMEOUT));
-    Ok(
-        lro::finish(azure, &write, first, budget, &context.observer())
-            .await?
-            .body,
-    )
+    lro::finish(azure, &write, first, budget, &context.observer()).await
 }
 
 /// A target that exists but is broken is kept by nobody's wish.

@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use serde_json::{Value, json};
 
-use super::inputs::Lines;
-use super::{Context, links};
+use super::inputs::{InputProblem, InputProblems, Lines};
+use super::{Context, FILE, links};
 use crate::azure::Azure;
 use crate::azure::apply::{Applied, Execution};
 use crate::report::{PhaseKind, Resource};
+use crate::secret::Secret;
 use crate::spec::{self, Expected, LocalFiles, Overrides, Plan, Source};
 
 /// `file`, `name`, `version` and `set`, as every such stage has them.
@@ -23,31 +25,50 @@ pub(crate) struct DocumentInputs {
 
 impl DocumentInputs {
     /// Translates the file and the overrides; all problems at once, nothing written.
-    pub(crate) fn plan(
+    pub(crate) async fn plan(
         &self,
         context: &Context,
         expected: Expected,
         fields: Vec<(&str, Option<String>)>,
     ) -> anyhow::Result<Plan> {
-        let fields = fields
+        let fields: Vec<_> = fields
             .into_iter()
             .filter_map(|(key, value)| Some((key.to_owned(), value?)))
             .collect();
+        // No input says what a job runs.
+        let says_enough = match expected {
+            Expected::Job => !self.set.0.is_empty(),
+            Expected::Data | Expected::Environment | Expected::Compute => {
+                self.name.is_some() || !fields.is_empty() || !self.set.0.is_empty()
+            }
+        };
+        if self.file.is_none() && !says_enough {
+            return Err(InputProblems(vec![InputProblem::Missing {
+                label: context.host.input_label("file"),
+                help: FILE.help.to_owned(),
+                also: Vec::new(),
+            }])
+            .into());
+        }
         let overrides = Overrides {
             name: self.name.clone(),
             version: self.version.clone(),
             fields,
             set: self.set_pairs(context)?,
         };
-        let file = self.file.as_deref().map(|file| context.path(file));
-        let source = Source {
-            expected,
-            file: file.as_deref(),
-            working_directory: &context.working_directory,
-            overrides: &overrides,
-        };
+        let (file, folder) = (self.file.clone(), context.working_directory.clone());
         let _phase = context.phase("reading files", PhaseKind::Working);
-        Ok(spec::translate(&source, &LocalFiles)?)
+        // Gigabytes may have to be hashed, and a signal must not wait for them.
+        let reading = tokio::task::spawn_blocking(move || {
+            let source = Source {
+                expected,
+                file: file.as_deref(),
+                working_directory: &folder,
+                overrides: &overrides,
+            };
+            spec::translate(&source, &LocalFiles)
+        });
+        Ok(reading.await??)
     }
 
     fn set_pairs(&self, context: &Context) -> anyhow::Result<Vec<(String, String)>> {
@@ -63,29 +84,59 @@ impl DocumentInputs {
     }
 }
 
-/// Shows what would be sent. Needs no credentials; what it could not look up stays as written.
+/// Shows what would be sent, in the log and in the report. Needs no credentials; what it could not look up stays as written.
 pub(crate) fn show_plan(context: &Context, plan: Plan) -> anyhow::Result<()> {
+    mask_secrets(context, &plan);
     let preview = Execution::new(context.offline()?, plan, spec::yaml_to_json).preview(None)?;
-    for upload in &preview.uploads {
+    let (mut uploads, mut requests) = (Vec::new(), Vec::new());
+    for upload in preview.uploads {
         context.note(format!(
             "upload {} ({} files, {} bytes) to {}",
             upload.written, upload.files, upload.bytes, upload.destination
         ));
+        uploads.push(
+            json!({"path": upload.written, "files": upload.files, "bytes": upload.bytes, "hash": upload.hash, "to": upload.destination}),
+        );
     }
-    for request in &preview.requests {
-        context.note(format!(
-            "PUT {}?api-version={}",
-            request.path, request.api_version
-        ));
-        for line in serde_json::to_string_pretty(&request.body)?.lines() {
+    for request in preview.requests {
+        let (path, version, body) = (request.path, request.api_version, request.body);
+        context.note(format!("PUT {path}?api-version={version}"));
+        for line in serde_json::to_string_pretty(&body)?.lines() {
             context.note(line);
         }
+        requests.push(json!({"method": "PUT", "path": path, "api-version": version, "body": body}));
     }
-    context
-        .report()
-        .notes
-        .push("dry run: nothing was sent".to_owned());
+    let mut report = context.report();
+    report.plan = Some(json!({"uploads": uploads, "requests": requests}));
+    report.notes.push("dry run: nothing was sent".to_owned());
     Ok(())
+}
+
+/// Fields of request bodies that hold a password or a key; an attached machine's and a cluster's administrator.
+const SECRETS: &[&str] = &["password", "adminUserPassword", "privateKeyData"];
+
+/// No host may show what a plan holds of passwords and keys, not even where the service repeats it.
+pub(crate) fn mask_secrets(context: &Context, plan: &Plan) {
+    for request in &plan.requests {
+        mask(context, &request.body);
+    }
+}
+
+fn mask(context: &Context, value: &Value) {
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                match value.as_str() {
+                    Some(text) if SECRETS.contains(&key.as_str()) => {
+                        context.mask(&Secret::new(text));
+                    }
+                    Some(_) | None => mask(context, value),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| mask(context, item)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 /// Registers an asset and says whether it was created, updated or unchanged. `id_output` names the output of its id.

@@ -6,6 +6,7 @@ pub mod create_compute;
 pub mod document;
 pub mod inputs;
 pub mod links;
+mod names;
 pub mod read_config;
 pub mod register_data;
 pub mod register_environment;

@@ -9,8 +9,9 @@ use futures::FutureExt;
 use serde::Deserialize;
 
 use super::inputs::RawInputs;
-use super::{Context, FILE, InputDef, Stage, text};
+use super::{CHANGED, Context, FILE, InputDef, Stage, text};
 use crate::provenance;
+use crate::report::Change;
 use crate::spec::Problems;
 
 pub static STAGE: Stage = Stage {
@@ -26,7 +27,7 @@ pub static STAGE: Stage = Stage {
             "Branch that chooses the file; by default the branch of this run",
         ),
     ],
-    outputs: &[],
+    outputs: &[CHANGED],
     needs_workspace: false,
     run: |context, raw| run(context, raw).boxed(),
 };
@@ -43,15 +44,8 @@ struct Inputs {
 /// The file's values, with references filled in; the `config` input of every stage takes workspace and resource group from it.
 /// Reports all that is wrong with the file at once.
 pub fn values(path: &Path) -> Result<Vec<(String, String)>, Problems> {
-    let entries = file::read(path)?;
-    let problems = checks::check(&entries);
-    if problems.is_empty() {
-        return Ok(entries
-            .into_iter()
-            .map(|entry| (entry.name, entry.value))
-            .collect());
-    }
-    Err(Problems(problems))
+    let entries = file::read(path)?.into_iter();
+    Ok(entries.map(|entry| (entry.name, entry.value)).collect())
 }
 
 async fn run(context: &Context, raw: RawInputs) -> anyhow::Result<()> {
@@ -61,6 +55,8 @@ async fn run(context: &Context, raw: RawInputs) -> anyhow::Result<()> {
         None => context.path(chosen_by(context, inputs.branch).await.as_ref()),
     };
     let values = values(&path)?;
+    // The first, so that a key of that name wins.
+    context.output("changed", Change::Unchanged.as_str())?;
     for (name, value) in &values {
         context.output(name, value)?;
     }

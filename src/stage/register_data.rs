@@ -47,6 +47,6 @@ async fn run(context: &Context, raw: RawInputs) -> anyhow::Result<()> {
     let document: DocumentInputs = raw.parse()?;
     let inputs: Inputs = raw.parse()?;
     let fields = vec![("type", inputs.r#type), ("path", inputs.path)];
-    let plan = document.plan(context, Expected::Data, fields)?;
+    let plan = document.plan(context, Expected::Data, fields).await?;
     document::register(context, "data", plan, "data-id").await
 }

@@ -51,6 +51,8 @@ async fn run(context: &Context, raw: RawInputs) -> anyhow::Result<()> {
         ("conda_file", inputs.conda_file),
         ("build.path", inputs.build_context),
     ];
-    let plan = document.plan(context, Expected::Environment, fields)?;
+    let plan = document
+        .plan(context, Expected::Environment, fields)
+        .await?;
     document::register(context, "environment", plan, "environment-id").await
 }

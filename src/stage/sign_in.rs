@@ -6,7 +6,7 @@ use url::Url;
 
 use super::inputs::{CommonInputs, InputProblem, InputProblems};
 use crate::azure::client::Settings;
-use crate::azure::{NetworkSettings, ProxySettings};
+use crate::azure::{NetworkSettings, ProxySettings, cloud};
 use crate::host::Host;
 use crate::host::network::{Bypass, NetworkFacts};
 use crate::secret::Secret;
@@ -43,7 +43,11 @@ fn certificate(
     };
     let path = folder.join(path);
     match std::fs::read_to_string(&path) {
-        Ok(text) => Ok(Some(Secret::new(text))),
+        Ok(text) => {
+            // Only in our own texts: telling the host to mask it would write the key into its log.
+            host.masker().learn(&text);
+            Ok(Some(Secret::new(text)))
+        }
         Err(error) => Err(malformed(
             host,
             "client-certificate-path",
@@ -56,14 +60,14 @@ fn arm_endpoint(inputs: &CommonInputs, host: &dyn Host) -> Result<Option<Url>, I
     let Some(text) = &inputs.arm_endpoint else {
         return Ok(None);
     };
-    match Url::parse(text) {
-        Ok(url) => Ok(Some(url)),
-        Err(error) => Err(malformed(
-            host,
-            "arm-endpoint",
-            format!("not an address: {error}"),
-        )),
-    }
+    let wrong = |why| malformed(host, "arm-endpoint", why);
+    let url = Url::parse(text).map_err(|error| {
+        wrong(format!(
+            "{text:?} is not an address ({error}); it begins with https://, or with http:// for an emulator on this machine"
+        ))
+    })?;
+    cloud::check_endpoint(&url).map_err(wrong)?;
+    Ok(Some(url))
 }
 
 /// The agent does not export its proxy; where `HTTPS_PROXY` is set the transport reads it, with `NO_PROXY`, by itself.

@@ -7,6 +7,7 @@
 
 mod azure;
 mod data_plane;
+mod demo;
 mod emulator;
 mod examples;
 mod host;

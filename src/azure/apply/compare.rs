@@ -93,7 +93,7 @@ impl Comparison {
     }
 
     /// Whether everything that `sent` says is so in `there`.
-    fn covers(self, key: &str, sent: &Value, there: Option<&Value>) -> bool {
+    pub(super) fn covers(self, key: &str, sent: &Value, there: Option<&Value>) -> bool {
         let there = there.unwrap_or(&Value::Null);
         match (sent, there) {
             (Value::Object(sent), Value::Object(there)) => sent

@@ -17,12 +17,7 @@ use crate::spec::plan::{Destination, Reference, Target, Version};
 impl Execution {
     /// Lower-case hex. Sends only lookups that [`Execution::look_up`] sends, too.
     pub async fn digest(&self) -> Result<String, ApplyError> {
-        let last = self
-            .plan
-            .requests
-            .len()
-            .checked_sub(1)
-            .ok_or_else(|| ApplyError::Plan("it has no requests".into()))?;
+        let last = self.last()?;
         self.digest_of(last).await
     }
 

@@ -5,6 +5,7 @@
 mod compare;
 mod compute;
 mod digest;
+mod likeness;
 mod look_up;
 mod preview;
 mod resolve;

@@ -77,7 +77,8 @@ impl Execution {
             .flat_map(references_of)
             .map(|reference| (reference, self.shown(reference, name)))
             .collect();
-        let body = fill(request, &known)?;
+        let mut body = fill(request, &known)?;
+        hide_secrets(&mut body);
         let change = self.standing_so_far(index).map(|standing| match standing {
             Standing::Unchanged { .. } => Change::Unchanged,
             Standing::Write { exists: true, .. } => Change::Updated,
@@ -187,5 +188,32 @@ impl Execution {
                 if upload.is_folder { "/" } else { "" }
             ),
         }
+    }
+}
+
+/// A preview is for eyes. Variables are where people put passwords; their names say enough.
+fn hide_secrets(body: &mut Value) {
+    match body {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match (name.as_str(), value) {
+                    (
+                        "environmentVariables" | "environment_variables",
+                        Value::Object(variables),
+                    ) => variables
+                        .values_mut()
+                        .for_each(|value| *value = Value::from("***")),
+                    (name, value @ Value::String(_))
+                        if name.to_lowercase().ends_with("password")
+                            || name == "privateKeyData" =>
+                    {
+                        *value = Value::from("***");
+                    }
+                    (_, value) => hide_secrets(value),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(hide_secrets),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }

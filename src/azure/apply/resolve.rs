@@ -123,7 +123,7 @@ impl Execution {
         fill(request, &known).map(Some)
     }
 
-    fn known<'a>(
+    pub(super) fn known<'a>(
         &'a self,
         at: usize,
         reference: &'a Reference,

@@ -16,33 +16,17 @@ use crate::report::Change;
 use crate::spec::plan::{Destination, Request, Target, Upload, Version};
 
 const CODES: &str = "2023-04-01";
-/// Goes at a free version number, as the SDK (service notes 7).
+/// Goes at one version number that is said to be free, as the SDK (service notes 7).
 const ATTEMPTS: usize = 3;
+/// Numbers that others may take first, where a matrix of jobs registers one name.
+const NUMBERS: usize = 50;
 
 impl Execution {
     /// Uploads and writes what is not there yet. `name` names the last request when its target has no name of its own.
     pub async fn send(&self, name: Option<&str>) -> Result<Applied, ApplyError> {
-        let last = self
-            .plan
-            .requests
-            .len()
-            .checked_sub(1)
-            .ok_or_else(|| ApplyError::Plan("it has no requests".into()))?;
-        self.expectations().await?;
-        let written = match self.standing(last).await? {
-            // What it is made of was there when it was written: nothing to upload, nothing to write.
-            Standing::Unchanged { .. } => self.written(last, name).await?,
-            Standing::Write { .. } => {
-                let before = try_join_all(
-                    self.own_requests()
-                        .filter(|index| *index != self.symbols.same_request[last])
-                        .map(|index| self.written(index, name)),
-                );
-                // What the last one needs moves at the same time as the others; its write comes after.
-                futures::try_join!(before, self.prepare(last))?;
-                self.written(last, name).await?
-            }
-        };
+        let last = self.last()?;
+        self.make_ready(name).await?;
+        let written = self.written(last, name).await?;
         let target = &self.plan.requests[last].target;
         Ok(Applied {
             id: written.id.clone(),
@@ -53,6 +37,33 @@ impl Execution {
             answer: written.answer.clone(),
             also: self.also(last),
         })
+    }
+
+    /// Uploads and writes everything but the last request, so that [`Execution::send`] is that one write.
+    pub async fn make_ready(&self, name: Option<&str>) -> Result<(), ApplyError> {
+        let last = self.last()?;
+        self.expectations().await?;
+        match self.standing(last).await? {
+            // What it is made of was there when it was written: nothing to upload, nothing to write.
+            Standing::Unchanged { .. } => Ok(()),
+            Standing::Write { .. } => {
+                let before = try_join_all(
+                    self.own_requests()
+                        .filter(|index| *index != self.symbols.same_request[last])
+                        .map(|index| self.written(index, name)),
+                );
+                // What the last one needs moves at the same time as the others; its write comes after.
+                futures::try_join!(before, self.prepare(last)).map(drop)
+            }
+        }
+    }
+
+    pub(super) fn last(&self) -> Result<usize, ApplyError> {
+        self.plan
+            .requests
+            .len()
+            .checked_sub(1)
+            .ok_or_else(|| ApplyError::Plan("it has no requests".into()))
     }
 
     /// Everything that a request refers to and needs, without the request itself.
@@ -222,12 +233,12 @@ impl Execution {
         mut goal: Goal,
     ) -> Result<Written, ApplyError> {
         let request = &self.plan.requests[index];
-        let mut left = ATTEMPTS;
+        let (mut left, mut numbers) = (ATTEMPTS, NUMBERS);
         loop {
             left -= 1;
             let refused = match self.put(index, name, &goal).await {
                 Ok(written) => return Ok(written),
-                Err(ApplyError::Arm(ArmError::Conflict(said))) => said,
+                Err(ApplyError::Arm(error)) if left > 0 && refuses_version(&error) => error,
                 Err(error) => return Err(error),
             };
             let free = match &request.target {
@@ -235,19 +246,24 @@ impl Execution {
                     collection,
                     name,
                     version: Version::Next | Version::LatestOrNext,
-                } if left > 0 => match goal.otherwise.take() {
+                } => match goal.otherwise.take() {
                     Some(next) => Some(next),
-                    None => Some(
-                        self.versions_of(index, &container(collection, name))
-                            .await?
-                            .1,
-                    ),
+                    None => {
+                        let path = container(collection, name);
+                        let next = self.versions_of(index, &path).await?.1;
+                        // A number that is still free was not what a bad request was about.
+                        let taken = matches!(refused, ArmError::Conflict(_));
+                        (taken || goal.version.as_ref() != Some(&next)).then_some(next)
+                    }
                 },
                 Target::Versioned { .. } | Target::Named { .. } | Target::Anonymous { .. } => None,
             };
             let Some(version) = free else {
-                return Err(ArmError::Conflict(refused).into());
+                return Err(refused.into());
             };
+            if goal.version.as_ref() != Some(&version) && numbers > 0 {
+                (left, numbers) = (ATTEMPTS, numbers - 1);
+            }
             goal = Goal {
                 version: Some(version),
                 exists: false,
@@ -281,11 +297,13 @@ impl Execution {
             Target::Anonymous { .. } => id.rsplit('/').next().map(str::to_owned),
             Target::Versioned { .. } | Target::Named { .. } => goal.version.clone(),
         };
-        // Most collections answer 201 to everything; a plain 200 tells of an update even where nothing was looked up.
-        let change = if goal.exists || answer.status == 200 {
-            Change::Updated
-        } else {
-            Change::Created
+        // Most collections answer 201 to everything; a plain 200 tells of something that was there. A version that was not there
+        // when we looked was then made by somebody else meanwhile, with the same content: the service refuses any other.
+        let change = match (&request.target, answer.status) {
+            _ if goal.exists => Change::Updated,
+            (Target::Versioned { .. }, 200) => Change::Unchanged,
+            (_, 200) => Change::Updated,
+            _ => Change::Created,
         };
         Ok(Written {
             id,
@@ -343,6 +361,23 @@ impl Execution {
                 })
             });
         uploads.chain(requests).collect()
+    }
+}
+
+/// Whether a refusal may mean that the version is taken by other content: 409 by the service's rules, and 400 by what its message
+/// says of data (service notes 18.4).
+fn refuses_version(error: &ArmError) -> bool {
+    match error {
+        ArmError::Conflict(_) => true,
+        ArmError::Api(said) => said.status == 400,
+        ArmError::SignIn(_)
+        | ArmError::Denied(_)
+        | ArmError::NotFound(_)
+        | ArmError::Throttled(_)
+        | ArmError::Transport { .. }
+        | ArmError::Decode { .. }
+        | ArmError::TimedOut { .. }
+        | ArmError::Local { .. } => false,
     }
 }
 

@@ -14,7 +14,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::certificate::Certificate;
-use super::mint::{MintFailure, Passing};
+use super::failure::{MintFailure, Passing, at};
 use crate::azure::clock::Clock;
 use crate::azure::error::{SignInError, scrub};
 use crate::azure::retry::{asked_wait_of, is_passing};
@@ -39,6 +39,14 @@ pub(crate) enum Source {
 }
 
 impl Source {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::GitHub { .. } => "GitHub's identity token (OIDC)",
+            Self::AzurePipelines { .. } => "the service connection's workload identity federation",
+            Self::Certificate(_) => "a client certificate",
+        }
+    }
+
     pub(crate) fn is_federated(&self) -> bool {
         match self {
             Self::GitHub { .. } | Self::AzurePipelines { .. } => true,
@@ -135,8 +143,10 @@ impl Fresh {
         connection: &str,
     ) -> Result<String, MintFailure> {
         let mut url = address(uri, "System.OidcRequestUri")?;
+        if !url.query_pairs().any(|(name, _)| name == "api-version") {
+            url.query_pairs_mut().append_pair("api-version", "7.1");
+        }
         url.query_pairs_mut()
-            .append_pair("api-version", "7.1")
             .append_pair("serviceConnectionId", connection);
         let mut request = Request::new(url, Method::Post);
         request.insert_header("authorization", format!("Bearer {}", token.expose()));
@@ -171,6 +181,7 @@ impl Fresh {
 
     async fn send(&self, mut request: Request, whom: &str) -> Result<RawResponse, MintFailure> {
         let context = Context::new();
+        let reached = at(whom, request.url());
         let sent = async {
             self.transport
                 .send(&context, &mut request)
@@ -180,7 +191,7 @@ impl Fresh {
         };
         let answer = sent.await.map_err(|error| {
             let reason = deepest(&error);
-            MintFailure::unreachable(&error, whom, &reason)
+            MintFailure::unreachable(&error, &reached, &reason)
         })?;
         let status = u16::from(answer.status());
         if is_passing(status) {
@@ -239,12 +250,14 @@ fn shown(answer: &RawResponse) -> String {
     scrub(&message.chars().take(300).collect::<String>())
 }
 
-/// Reads the payload of a JWT without checking it: only to show what was sent.
-pub(crate) fn claims_of(assertion: &str) -> Option<Claims> {
-    let payload = URL_SAFE_NO_PAD
-        .decode(assertion.split('.').nth(1)?.trim_end_matches('='))
-        .ok()?;
-    let payload: Value = serde_json::from_slice(&payload).ok()?;
+/// Reads the payload of a JWT without checking it: only to show what it says.
+pub(super) fn payload_of(token: &str) -> Option<Value> {
+    let payload = token.split('.').nth(1)?.trim_end_matches('=');
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
+}
+
+fn claims_of(assertion: &str) -> Option<Claims> {
+    let payload = payload_of(assertion)?;
     let text = |name: &str| payload.get(name).and_then(Value::as_str);
     let audience = match payload.get("aud") {
         Some(Value::Array(all)) => all.first().and_then(Value::as_str),

@@ -134,8 +134,21 @@ pub(crate) fn explain(refusal: &Refusal, app: &App, claims: Option<&Claims>) -> 
             "{ours} Entra ID says: {}.{correlation}",
             refusal.description.trim_end_matches('.')
         ),
-        advice: row.map(|row| fill(row.advice)),
+        advice: Some(row.map_or_else(|| without_row(refusal), |row| fill(row.advice))),
         network: refusal.is_passing(),
+    }
+}
+
+fn without_row(refusal: &Refusal) -> String {
+    if refusal.is_passing() {
+        return "This passes by itself: run again later.".to_owned();
+    }
+    match refusal.codes.first() {
+        Some(code) => format!("https://login.microsoftonline.com/error?code={code} says more."),
+        None => {
+            "Check tenant-id, client-id and cloud, and that no proxy answers in Entra ID's place."
+                .to_owned()
+        }
     }
 }
 
@@ -171,6 +184,27 @@ mod tests {
                 .unwrap()
                 .contains("exactly `repo:o/r:pull_request`")
         );
+    }
+
+    #[test]
+    fn a_refusal_without_a_row_of_its_own_still_has_a_next_step() {
+        let app = App {
+            tenant: "t".to_owned(),
+            client: "c".to_owned(),
+        };
+        for (status, codes, word) in [
+            (400, vec![999_999], "error?code=999999"),
+            (403, vec![], "proxy"),
+            (503, vec![], "run again"),
+        ] {
+            let refusal = Refusal {
+                status,
+                codes,
+                ..Refusal::default()
+            };
+            let advice = explain(&refusal, &app, None).advice.unwrap();
+            assert!(advice.contains(word), "{advice}");
+        }
     }
 
     #[test]

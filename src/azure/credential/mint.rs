@@ -19,11 +19,11 @@ use url::Url;
 use super::assertion::{Claims, Fresh, Source};
 use super::choose::{App, Way};
 use super::entra::{EntraErrors, Refusal};
+use super::failure::{MintFailure, Passing, at};
 use super::{Token, explain};
 use crate::azure::clock::Clock;
 use crate::azure::cloud::Cloud;
 use crate::azure::error::{SignInError, scrub};
-use crate::azure::retry::failure_of;
 use crate::azure::transport::{chain, deepest};
 use crate::azure::{Observer, Watcher};
 use crate::secret::Secret;
@@ -31,49 +31,6 @@ use crate::secret::Secret;
 /// The crate tries seven times over 100 s on a machine that has no identity; a real one answers within seconds.
 const IDENTITY_LIMIT: Duration = Duration::from_secs(20);
 const CLI_LIMIT: Duration = Duration::from_secs(60);
-
-/// A sign-in that did not work; `passing` when another try may.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{error}")]
-pub(crate) struct MintFailure {
-    pub(crate) passing: Option<Passing>,
-    pub(crate) error: SignInError,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) struct Passing {
-    pub(crate) reason: String,
-    pub(crate) asked: Option<Duration>,
-}
-
-impl From<SignInError> for MintFailure {
-    fn from(error: SignInError) -> Self {
-        Self {
-            passing: None,
-            error,
-        }
-    }
-}
-
-impl MintFailure {
-    /// No answer from `whom`.
-    pub(crate) fn unreachable(error: &azure_core::Error, whom: &str, reason: &str) -> Self {
-        Self {
-            passing: failure_of(error).map(|_| Passing {
-                reason: format!("{whom}: {reason}"),
-                asked: None,
-            }),
-            error: SignInError {
-                message: format!("{whom} could not be reached: {reason}."),
-                advice: Some(
-                    "Check the network, the proxy and, behind a TLS-inspecting proxy, its certificate."
-                        .to_owned(),
-                ),
-                network: true,
-            },
-        }
-    }
-}
 
 /// Signs in the one way that was chosen.
 #[derive(Debug)]
@@ -103,6 +60,25 @@ impl Minter {
             programs: azure_identity::new_executor(),
             clock,
             observer: Watcher(observer),
+        }
+    }
+
+    /// How it signs in, in the user's words.
+    pub(crate) fn how(&self) -> &'static str {
+        match &self.way {
+            Way::Secret { .. } => "a client secret",
+            Way::Assertion { source, .. } => source.name(),
+            Way::ManagedIdentity { .. } => "this machine's managed identity",
+            Way::AzureCli { .. } => "the Azure CLI's session",
+        }
+    }
+
+    /// The application that signs in, where it is known beforehand.
+    pub(crate) fn client(&self) -> Option<&str> {
+        match &self.way {
+            Way::Secret { app, .. } | Way::Assertion { app, .. } => Some(&app.client),
+            Way::ManagedIdentity { client_id } => client_id.as_deref(),
+            Way::AzureCli { .. } => None,
         }
     }
 
@@ -153,7 +129,7 @@ impl Minter {
         let token = credential.get_token(&[scope], None).await;
         token
             .map(Token::from)
-            .map_err(|error| self.failure(&error, app, None))
+            .map_err(|error| self.failure(&error, cloud, app, None))
     }
 
     async fn with_assertion(
@@ -191,7 +167,7 @@ impl Minter {
                 .unwrap_or_else(PoisonError::into_inner)
                 .take()
                 .filter(|_| federated);
-            self.failure(&error, app, sent.as_ref())
+            self.failure(&error, cloud, app, sent.as_ref())
         })
     }
 
@@ -228,7 +204,7 @@ impl Minter {
             })?;
         Ok(answer
             .map(Token::from)
-            .map_err(|error| failed(deepest(&error).trim_end_matches('.')))?)
+            .map_err(|error| failed(without_end(&deepest(&error))))?)
     }
 
     async fn with_cli(
@@ -261,7 +237,7 @@ impl Minter {
             .ok_or_else(|| failed(&format!("it took over {} s", CLI_LIMIT.as_secs())))?;
         Ok(answer
             .map(Token::from)
-            .map_err(|error| failed(deepest(&error).trim_end_matches('.')))?)
+            .map_err(|error| failed(without_end(&deepest(&error))))?)
     }
 
     async fn within<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
@@ -288,6 +264,7 @@ impl Minter {
     fn failure(
         &self,
         error: &azure_core::Error,
+        cloud: &Cloud,
         app: &App,
         claims: Option<&Claims>,
     ) -> MintFailure {
@@ -310,21 +287,24 @@ impl Minter {
             if let Some(inner) = cause.downcast_ref::<azure_core::Error>()
                 && matches!(inner.kind(), ErrorKind::Connection | ErrorKind::Io)
             {
-                return MintFailure::unreachable(inner, "Entra ID", &deepest(inner));
+                let whom = at("Entra ID", &cloud.login);
+                return MintFailure::unreachable(inner, &whom, &deepest(inner));
             }
         }
         unusable(error)
     }
 }
 
+/// The text without the end of its sentence, for a sentence of ours around it.
+fn without_end(text: &str) -> &str {
+    text.trim_end_matches(|c: char| c == '.' || c.is_whitespace())
+}
+
 /// Settings that the crate refuses (a tenant with odd characters), or an answer that it cannot read.
 fn unusable(error: &azure_core::Error) -> MintFailure {
     let words = error.source().map_or_else(|| error.to_string(), deepest);
     SignInError {
-        message: format!(
-            "Signing in did not work: {}.",
-            scrub(words.trim_end_matches('.'))
-        ),
+        message: format!("Signing in did not work: {}.", scrub(without_end(&words))),
         advice: Some("Check tenant-id, client-id and cloud.".to_owned()),
         network: false,
     }
@@ -457,6 +437,15 @@ mod tests {
             asked[0].as_str().contains("client_id=its-client"),
             "{}",
             asked[0]
+        );
+    }
+
+    #[test]
+    fn what_others_say_fits_into_a_sentence_of_ours() {
+        let said = "ERROR: Please run 'az login' to setup account.\n";
+        assert_eq!(
+            without_end(said),
+            "ERROR: Please run 'az login' to setup account"
         );
     }
 

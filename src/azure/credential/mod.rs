@@ -6,6 +6,8 @@ mod certificate;
 mod choose;
 mod entra;
 mod explain;
+mod failure;
+mod identity;
 mod mint;
 
 use std::collections::HashMap;
@@ -14,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 pub(crate) use choose::choose;
+pub use identity::Identity;
 pub(crate) use mint::Minter;
 
 use super::clock::Clock;
@@ -69,20 +72,12 @@ impl Tokens {
 
     /// A token for `scope` that is good for a while yet.
     pub(crate) async fn token(&self, cloud: &Cloud, scope: &str) -> Result<Token, SignInError> {
-        let slot = self.slot(scope);
-        let before = slot.ended.load(Ordering::Acquire);
-        let mut last = slot.last.lock().await;
-        let awaited = slot.ended.load(Ordering::Acquire) > before;
-        match last.as_ref() {
-            // Somebody else's sign-in ended while this one waited for it: its outcome is as good as a new one.
-            Some(Ok(token)) if awaited && self.left(token) > Duration::ZERO => {
-                return Ok(token.clone());
-            }
-            Some(Err(error)) if awaited => return Err(error.clone()),
-            Some(Ok(token)) if self.left(token) > MARGIN => return Ok(token.clone()),
-            Some(Ok(_) | Err(_)) | None => {}
-        }
-        self.sign_in(cloud, scope, &slot, &mut last).await
+        // Somebody else's sign-in that ended while this one waited for it is as good as a new one.
+        let good = |token: &Token, awaited: bool| {
+            let left = self.left(token);
+            left > MARGIN || (awaited && left > Duration::ZERO)
+        };
+        self.obtain(cloud, scope, good).await
     }
 
     /// A token other than the one that the service has just refused.
@@ -92,18 +87,37 @@ impl Tokens {
         scope: &str,
         refused: &Secret,
     ) -> Result<Token, SignInError> {
+        self.observer
+            .notify(&Notice::Debug(format!("a token for {scope} was refused")));
+        let good = |token: &Token, _| token.value != *refused && self.left(token) > Duration::ZERO;
+        self.obtain(cloud, scope, good).await
+    }
+
+    /// The last token if it is `good`, else one of a new sign-in. Who waited for a sign-in that failed shares its error.
+    async fn obtain(
+        &self,
+        cloud: &Cloud,
+        scope: &str,
+        good: impl Fn(&Token, bool) -> bool + Send,
+    ) -> Result<Token, SignInError> {
         let slot = self.slot(scope);
+        let before = slot.ended.load(Ordering::Acquire);
         let mut last = slot.last.lock().await;
-        if let Some(Ok(token)) = last.as_ref()
-            && token.value != *refused
-            && self.left(token) > Duration::ZERO
-        {
-            return Ok(token.clone());
+        let awaited = slot.ended.load(Ordering::Acquire) > before;
+        match last.as_ref() {
+            Some(Ok(token)) if good(token, awaited) => return Ok(token.clone()),
+            Some(Err(error)) if awaited => return Err(error.clone()),
+            Some(Ok(_) | Err(_)) | None => {}
         }
-        self.observer.notify(&Notice::Debug(format!(
-            "a token for {scope} was refused; signing in again"
-        )));
         self.sign_in(cloud, scope, &slot, &mut last).await
+    }
+
+    /// Who the token that is there for `scope` says that we are.
+    pub(crate) async fn identity(&self, scope: &str) -> Identity {
+        let slot = self.slot(scope);
+        let last = slot.last.lock().await;
+        let token = last.as_ref().and_then(|last| last.as_ref().ok());
+        Identity::of(&self.minter, token.map(|token| &token.value))
     }
 
     fn slot(&self, scope: &str) -> Arc<Slot> {

@@ -1,6 +1,7 @@
 //! From a URI or an asset id to a place in the storage account. Knows no process.
 
 use crate::emulator::asset::{AssetKind, Version};
+use crate::emulator::handler::data;
 use crate::emulator::job::Job;
 use crate::emulator::reference::{self, Reference};
 use crate::emulator::site::ARTIFACT_CONTAINER;
@@ -16,8 +17,19 @@ pub(super) struct Place {
 /// How often an asset may point to another before it is a circle.
 const DEPTH: usize = 8;
 
+/// The URI behind a name or an id, in the long form of a datastore's: what a job is given that wants the address and no path.
+pub(super) fn address(state: &State, uri: &str, kind: &str) -> Result<String, String> {
+    let (uri, _) = follow(state, uri, kind)?;
+    Ok(data::expand(&state.site, "resourcegroups", &uri))
+}
+
 /// Finds what a URI or an id means. `kind` is the input's type, which says what a short name is.
 pub(super) fn locate(state: &State, uri: &str, kind: &str) -> Result<Place, String> {
+    follow(state, uri, kind).map(|(_, place)| place)
+}
+
+/// The last URI on the way from name to name, and its place.
+fn follow(state: &State, uri: &str, kind: &str) -> Result<(String, Place), String> {
     let assets = if kind.ends_with("_model") {
         AssetKind::Model
     } else {
@@ -26,7 +38,7 @@ pub(super) fn locate(state: &State, uri: &str, kind: &str) -> Result<Place, Stri
     let mut uri = uri.to_owned();
     for _ in 0..DEPTH {
         match step(state, &uri, assets)? {
-            Step::Place(place) => return Ok(place),
+            Step::Place(place) => return Ok((uri, place)),
             Step::On(next) => uri = next,
         }
     }

@@ -8,7 +8,7 @@ use super::binding;
 use super::locate::{self, Place};
 use super::work::Target;
 use crate::emulator::asset::AssetKind;
-use crate::emulator::handler::asset::{fill, version_id};
+use crate::emulator::handler::asset::{fill, rules, version_id};
 use crate::emulator::handler::data;
 use crate::emulator::handler::model;
 use crate::emulator::job::Output;
@@ -90,7 +90,7 @@ pub(super) fn collect(state: &State, job: &str, pending: &Pending) -> Result<Out
             state.blobs.upload(container, &path, &file).map_err(told)?;
         }
     }
-    Ok(register(state, job, pending))
+    register(state, job, pending)
 }
 
 /// Files below a folder with their relative paths, `/` between the parts. Links are followed, as a mount would show what they lead to.
@@ -113,7 +113,8 @@ fn files_under(folder: &Path) -> std::io::Result<Vec<(String, PathBuf)>> {
 }
 
 /// Every output becomes an anonymous data version that run history names; one with a name becomes a data or model version beside.
-fn register(state: &State, job: &str, pending: &Pending) -> Output {
+/// A version that is there keeps what it points to, and the job that would change it fails.
+fn register(state: &State, job: &str, pending: &Pending) -> Result<Output, String> {
     let target = &pending.target;
     let as_data = if target.kind.ends_with("_model") {
         "uri_folder"
@@ -125,7 +126,8 @@ fn register(state: &State, job: &str, pending: &Pending) -> Output {
     state
         .assets
         .write(AssetKind::Data, &anonymous, "1", properties);
-    let registered = target.asset_name.as_ref().map(|name| {
+    let mut registered = None;
+    if let Some(name) = &target.asset_name {
         let (kind, properties) = if target.kind.ends_with("_model") {
             (AssetKind::Model, model_version(target, &pending.uri, job))
         } else {
@@ -133,19 +135,26 @@ fn register(state: &State, job: &str, pending: &Pending) -> Output {
         };
         let version = match &target.asset_version {
             Some(version) => {
-                state.assets.write(kind, name, version, properties);
+                let written = state.assets.write(kind, name, version, properties);
+                written.ok_or_else(|| {
+                    format!(
+                        "Output '{}' as {name}:{version}: {}",
+                        pending.name,
+                        rules(kind).conflict
+                    )
+                })?;
                 version.clone()
             }
             None => state.assets.write_next(kind, name, properties).version,
         };
-        version_id(state, kind, name, &version)
-    });
-    Output {
+        registered = Some(version_id(state, kind, name, &version));
+    }
+    Ok(Output {
         kind: target.kind.clone(),
         asset_id: state.site.output_asset_id(job, &pending.name),
         uri: pending.uri.clone(),
         registered,
-    }
+    })
 }
 
 /// The output of a pipeline that one of its steps produced: the same place under the pipeline's own id.

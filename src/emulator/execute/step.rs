@@ -12,7 +12,7 @@ use super::log;
 use super::outputs::{self, Pending};
 use super::process::{self, Ended, Script};
 use super::work::Work;
-use super::{End, binding, inputs, user_error};
+use super::{End, binding, inputs, locate, user_error};
 use crate::emulator::auth;
 use crate::emulator::job::{Output, Status};
 use crate::emulator::reference::{self, Reference};
@@ -76,11 +76,14 @@ pub(super) async fn run(state: &Arc<State>, work: Work, cancel: CancellationToke
             let message = format!("The job was canceled by the system because it ran longer than its limit of {} s.", timeout.unwrap_or_default().as_secs_f64());
             return End::Canceled(Some(user_error(state, &message)));
         }
-        Ended::Exited { code, tail } => format!(
-            "Execution failed. User process '{command_word}' exited with status code {code}. Please check log file '{}' for error details. Error: {}",
-            log::USER,
-            last_lines(&tail)
-        ),
+        Ended::Exited { code, tail } => {
+            let failed = format!("Execution failed. User process '{command_word}' exited with status code {code}.");
+            match last_lines(&tail) {
+                // A job that wrote nothing has no log file to check.
+                nothing if nothing.is_empty() => failed,
+                lines => format!("{failed} Please check log file '{}' for error details. Error: {lines}", log::USER),
+            }
+        }
         Ended::NoBash => "The emulator runs commands with bash, and there is no bash in the search path of this machine.".to_owned(),
         Ended::Broken(error) => format!("The command could not be run: {error}"),
     };
@@ -157,6 +160,9 @@ fn prepare(state: &State, work: &Work, search_path: OsString) -> Result<Ready, S
     for (name, input) in &work.inputs {
         let value = if input.is_path() && input.value.is_empty() {
             continue;
+        } else if input.is_path() && input.is_direct == Some(true) {
+            let address = locate::address(state, &input.value, &input.kind);
+            address.map_err(|what| format!("Input '{name}': {what}"))?
         } else if input.is_path() {
             let path = inputs::fetch(state, name, input, &root.path().join("inputs").join(name))?;
             let text = path.display().to_string();

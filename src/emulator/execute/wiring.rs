@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::binding;
 use super::graph::{Fate, Node, Pipeline};
 use super::work::{self, Input, Target};
+use crate::emulator::handler::unserved;
 
 /// The inputs of a step: what the node gives, else the component's default.
 pub(super) fn bind_inputs(
@@ -26,6 +27,8 @@ pub(super) fn bind_inputs(
             if work::is_path_kind(declared) {
                 declared.clone_into(&mut input.kind);
             }
+            let declared = unserved::is_direct(&spec["inputs"][name]);
+            input.is_direct = given.is_direct.or(declared).or(input.is_direct);
             inputs.insert(name.clone(), input);
         }
     }
@@ -34,8 +37,7 @@ pub(super) fn bind_inputs(
             continue;
         }
         if let Some(value) = work::text(&declared["default"]) {
-            let kind = "literal".to_owned();
-            inputs.insert(name.clone(), Input { kind, value });
+            inputs.insert(name.clone(), Input::literal(value));
         }
     }
     Ok(inputs)
@@ -63,6 +65,7 @@ fn bind(pipeline: &Pipeline, nodes: &[Node], given: &Input) -> Result<Option<Inp
         Ok(Some(Input {
             kind: output.kind.clone(),
             value: output.uri.clone(),
+            is_direct: None,
         }))
     };
     if let Some(name) = binding::only(&given.value) {
@@ -77,6 +80,7 @@ fn bind(pipeline: &Pipeline, nodes: &[Node], given: &Input) -> Result<Option<Inp
     Ok(Some(Input {
         kind: given.kind.clone(),
         value,
+        is_direct: given.is_direct,
     }))
 }
 

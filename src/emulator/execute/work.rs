@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::emulator::clock;
+use crate::emulator::handler::unserved::is_direct;
 use crate::emulator::job::Job;
 use crate::emulator::site;
 use crate::emulator::state::State;
@@ -16,9 +17,19 @@ pub(crate) struct Input {
     /// `literal`, or a type that lives in storage.
     pub(crate) kind: String,
     pub(crate) value: String,
+    /// The address itself is handed over instead of a path; `None` when nobody said.
+    pub(crate) is_direct: Option<bool>,
 }
 
 impl Input {
+    pub(super) fn literal(value: String) -> Self {
+        Self {
+            kind: "literal".to_owned(),
+            value,
+            is_direct: None,
+        }
+    }
+
     pub(super) fn is_path(&self) -> bool {
         is_path_kind(&self.kind)
     }
@@ -143,10 +154,7 @@ pub(super) fn inputs_of(value: &Value) -> Result<BTreeMap<String, Input>, String
 /// Either spelling: `jobInputType` in a job, `job_input_type` in a pipeline's node, a bare value in a component.
 pub(super) fn input_of(input: &Value) -> Option<Input> {
     if !input.is_object() {
-        return text(input).map(|value| Input {
-            kind: "literal".to_owned(),
-            value,
-        });
+        return text(input).map(Input::literal);
     }
     let kind = ["jobInputType", "job_input_type", "type"]
         .iter()
@@ -158,6 +166,7 @@ pub(super) fn input_of(input: &Value) -> Option<Input> {
     Some(Input {
         kind: kind.to_lowercase(),
         value,
+        is_direct: is_direct(input),
     })
 }
 

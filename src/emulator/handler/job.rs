@@ -132,6 +132,12 @@ fn list(state: &State, call: &Call) -> Reply {
         .query("listViewType")
         .unwrap_or("ActiveOnly")
         .to_lowercase();
+    for filter in ["properties", "scheduled", "scheduleId", "assetName"] {
+        if call.query(filter).is_some() {
+            let operation = format!("GET jobs by {filter}");
+            return Err(Problem::not_implemented(&operation));
+        }
+    }
     let (kind, tag) = (call.query("jobType"), call.query("tag"));
     let mut jobs = state.jobs.roots();
     jobs.reverse();

@@ -16,4 +16,5 @@ pub(crate) mod model;
 pub(crate) mod oidc;
 pub(crate) mod run;
 mod submit;
+pub(crate) mod unserved;
 pub(crate) mod workspace;

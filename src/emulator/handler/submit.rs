@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::asset::own_url;
-use super::{code, component, environment, job};
+use super::{code, component, environment, job, unserved};
 use crate::emulator::asset::{AssetKind, Pick};
 use crate::emulator::auth;
 use crate::emulator::execute;
@@ -29,6 +29,7 @@ pub(super) fn put(state: &Arc<State>, call: &Call, name: &str) -> Reply {
     let Value::Object(sent) = call.json()?["properties"].take() else {
         return Err(Problem::bad_request("The body has no properties."));
     };
+    // One that is there is not judged again: what it was taken with may be gone by now.
     if let Some(old) = state.jobs.get(name) {
         return edit(state, &old, &sent);
     }
@@ -56,8 +57,11 @@ pub(super) fn put(state: &Arc<State>, call: &Call, name: &str) -> Reply {
         Role::Command => check_command(state, &sent)?,
         Role::Pipeline | Role::Step | Role::SubPipeline => check_pipeline(state, &sent)?,
     };
-    let job = new_job(state, name, role, sent, target);
-    state.jobs.put(job.clone());
+    let job = new_job(state, name, role, sent.clone(), target);
+    // Of two that come at once under one name only one is run.
+    if let Some(first) = state.jobs.put_new(&job) {
+        return edit(state, &first, &sent);
+    }
     execute::start(state, name);
     let answer = request::json(StatusCode::CREATED, &job::body(state, &job));
     Ok(request::with(answer, "location", &own_url(state, call)))
@@ -170,6 +174,7 @@ fn immutable(field: &str) -> Problem {
 }
 
 fn check_command(state: &State, sent: &Map<String, Value>) -> Result<Option<String>, Problem> {
+    unserved::refuse_in_command(sent)?;
     let text = |field: &str| sent.get(field).and_then(Value::as_str);
     if text("command").is_none_or(|command| command.trim().is_empty()) {
         return Err(Problem::bad_request("The field 'command' is required."));
@@ -235,6 +240,7 @@ fn check_pipeline(state: &State, sent: &Map<String, Value>) -> Result<Option<Str
     let Some(steps) = steps.filter(|steps| !steps.is_empty()) else {
         return Err(Problem::bad_request("A pipeline needs at least one job."));
     };
+    unserved::refuse_in_pipeline(sent)?;
     let settings = sent.get("settings").cloned().unwrap_or(Value::Null);
     let given = sent.get("computeId").and_then(Value::as_str);
     let default = settings["default_compute"].as_str().or(given);
@@ -262,6 +268,7 @@ fn check_step(state: &State, name: &str, step: &Value) -> Result<(), Problem> {
     let Some(spec) = component::spec(state, id) else {
         return Err(component::missing_in_pipeline(id));
     };
+    unserved::refuse_in_step(step, &spec)?;
     let given = |input: &str| !step["inputs"][input].is_null();
     let declared = spec["inputs"].as_object().into_iter().flatten();
     for (input, definition) in declared {
@@ -273,6 +280,11 @@ fn check_step(state: &State, name: &str, step: &Value) -> Result<(), Problem> {
                 "The required input '{input}' of step '{name}' is not provided."
             )));
         }
+    }
+    // A pipeline component brings steps of its own.
+    let inner = spec["jobs"].as_object().into_iter().flatten();
+    for (inner, step) in inner.filter(|_| kind == "pipeline") {
+        check_step(state, &format!("{name}.{inner}"), step)?;
     }
     Ok(())
 }

@@ -143,11 +143,11 @@ fn federated(source: &Source<'_>) -> ConnectionScheme {
     }
 }
 
-/// Azure DevOps Server before `System.OidcRequestUri` existed.
+/// Azure DevOps Server before `System.OidcRequestUri` existed; there the operation is a preview and must be asked for as one.
 fn server_request_uri(env: &Env) -> Option<String> {
     let collection = env.first(&["SYSTEM_COLLECTIONURI", "SYSTEM_TEAMFOUNDATIONCOLLECTIONURI"])?;
     Some(format!(
-        "{}/{}/_apis/distributedtask/hubs/{}/plans/{}/jobs/{}/oidctoken",
+        "{}/{}/_apis/distributedtask/hubs/{}/plans/{}/jobs/{}/oidctoken?api-version=7.1-preview.1",
         collection.trim_end_matches('/'),
         env.get("SYSTEM_TEAMPROJECTID")?,
         env.get("SYSTEM_HOSTTYPE")?,
@@ -325,7 +325,7 @@ mod tests {
         .scheme;
         assert!(
             matches!(scheme, ConnectionScheme::Federated { request_uri, .. }
-                if request_uri == "https://tfs/c/p/_apis/distributedtask/hubs/build/plans/pl/jobs/j/oidctoken")
+                if request_uri == "https://tfs/c/p/_apis/distributedtask/hubs/build/plans/pl/jobs/j/oidctoken?api-version=7.1-preview.1")
         );
     }
 

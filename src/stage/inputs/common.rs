@@ -10,6 +10,7 @@ use super::{InputProblem, InputProblems, RawInputs, parse_duration, yaml_bool};
 use crate::azure::client::AuthMethod;
 use crate::host::{Host, IdentityOffer, ServiceConnection};
 use crate::secret::Secret;
+use crate::stage::names::Named;
 
 /// What every stage knows about where and as whom it works.
 #[derive(Debug, Clone, Default)]
@@ -72,6 +73,7 @@ impl CommonInputs {
         let mut common = Self::settings(&sources);
         sources.place(&mut common);
         sources.cloud(&mut common);
+        sources.report_wrong_names(&common, problems);
         // A dry run looks nothing up; what it does not know stays as written.
         if need == WorkspaceNeed::Needed && !common.dry_run {
             sources.report_missing(&common, problems);
@@ -265,6 +267,27 @@ impl Sources<'_> {
         // A cloud of one's own (Azure Stack) is known by its address alone.
         if common.cloud.is_none() {
             common.arm_endpoint = self.connection.and_then(|c| c.arm_endpoint.clone());
+        }
+    }
+
+    /// They become parts of an address: one that Azure cannot have could name something else there.
+    fn report_wrong_names(&self, common: &CommonInputs, problems: &mut InputProblems) {
+        for (part, named, value) in [
+            (&SUBSCRIPTION, Named::Subscription, &common.subscription_id),
+            (
+                &RESOURCE_GROUP,
+                Named::ResourceGroup,
+                &common.resource_group,
+            ),
+            (&WORKSPACE, Named::Workspace, &common.workspace),
+        ] {
+            let Some(Err(wrong)) = value.as_deref().map(|value| named.check(value)) else {
+                continue;
+            };
+            problems.0.push(InputProblem::Malformed {
+                label: self.host.input_label(part.name),
+                why: wrong.text().to_owned(),
+            });
         }
     }
 

@@ -129,6 +129,27 @@ fn a_dry_run_and_a_stage_without_a_workspace_miss_nothing() {
 }
 
 #[test]
+fn a_name_that_azure_cannot_have_is_refused_wherever_it_comes_from() {
+    let (_, problems) = resolve(
+        &github(&[
+            ("INPUT_WORKSPACE", "a/../b?x=1#"),
+            ("AZURE_SUBSCRIPTION_ID", "Visual Studio Enterprise"),
+        ]),
+        &[("resource_group", "rg%2f")],
+        WorkspaceNeed::Needed,
+    );
+    let text = problems.to_string();
+    assert_eq!(problems.0.len(), 3, "{text}");
+    for start in [
+        "subscription-id: a subscription's id has only",
+        "resource-group: a resource group's name has only",
+        "workspace: a workspace's name has only",
+    ] {
+        assert!(text.lines().any(|line| line.starts_with(start)), "{text}");
+    }
+}
+
+#[test]
 fn creds_fill_in_what_no_input_gives() {
     let json = r#"{"clientId":"c-json","clientSecret":"planted-secret","tenantId":"t-json","subscriptionId":"s-json",
         "resourceManagerEndpointUrl":"https://management.chinacloudapi.cn/"}"#;
@@ -166,7 +187,7 @@ fn the_standard_variables_are_read() {
         &github(&[
             ("AZURE_SUBSCRIPTION_ID", "s"),
             ("AZURE_RESOURCE_GROUP", "g"),
-            ("AZUREML_WORKSPACE_NAME", "w"),
+            ("AZUREML_WORKSPACE_NAME", "www"),
             ("AZURE_TENANT_ID", "t"),
             ("AZURE_CLIENT_ID", "c"),
             ("AZURE_CLIENT_SECRET", "planted-secret"),

@@ -90,7 +90,7 @@ impl fmt::Display for InputProblem {
             }
             Self::NotDuration { label, found } => write!(
                 f,
-                "{label} is {found:?}, a duration is written like 90s, 15m, 10h or 1h30m"
+                "{label} is {found:?}, a duration is written like 90s, 15m, 10h or 1h30m and is at most 876000h"
             ),
             Self::NotCount { label, found } => {
                 write!(f, "{label} is {found:?}, allowed is a whole number from 0")

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use super::checks;
 use crate::event::Place;
 use crate::spec::yaml::{self, Kind, Node};
 use crate::spec::{Problem, Problems};
@@ -18,13 +19,16 @@ pub(super) struct Entry {
 
 /// A reference chain longer than this can only be a circle.
 const LONGEST_CHAIN: usize = 32;
+/// References that double at each link would fill the memory long before the chain is too long.
+const LONGEST_VALUE: usize = 10_000;
 
+/// All variables of the file, or everything that is wrong with it.
 pub(super) fn read(path: &Path) -> Result<Vec<Entry>, Problems> {
     let bytes = std::fs::read(path).map_err(|error| {
         Problems(vec![Problem {
             place: None,
-            field: "file".to_owned(),
-            message: format!("{}: {error}", path.display()),
+            field: String::new(),
+            message: format!("no config file can be read at {}: {error}", path.display()),
         }])
     })?;
     parse(&bytes, path)
@@ -57,11 +61,33 @@ fn parse(bytes: &[u8], path: &Path) -> Result<Vec<Entry>, Problems> {
             Vec::new()
         }
     };
+    report_repeated(&entries, &mut problems);
     let entries = fill(entries, &mut problems);
+    problems.extend(checks::check(&entries));
     if problems.is_empty() {
-        Ok(entries)
-    } else {
-        Err(Problems(problems))
+        return Ok(entries);
+    }
+    problems.sort_by_key(|problem| {
+        problem
+            .place
+            .as_ref()
+            .map(|place| (place.line, place.column))
+    });
+    Err(Problems(problems))
+}
+
+/// Of two values one would silently not count.
+fn report_repeated(entries: &[Entry], problems: &mut Vec<Problem>) {
+    let mut seen = HashMap::new();
+    for entry in entries {
+        let line = entry.place.as_ref().map_or(0, |place| place.line);
+        if let Some(first) = seen.insert(entry.name.to_lowercase(), line) {
+            problems.push(Problem {
+                place: entry.place.clone(),
+                field: entry.name.clone(),
+                message: format!("has a value in line {first} already"),
+            });
+        }
     }
 }
 
@@ -113,27 +139,24 @@ fn listed(item: &Node, problems: &mut Vec<Problem>) -> Option<Entry> {
     }
 }
 
-/// Replaces `$(name)` by the variable of that name, case ignored as Azure Pipelines does.
+/// Replaces `$(name)` by the variable of that name, case ignored as Azure Pipelines does. What cannot be filled in is left out.
 fn fill(entries: Vec<Entry>, problems: &mut Vec<Problem>) -> Vec<Entry> {
     let known: HashMap<String, String> = entries
         .iter()
         .map(|entry| (entry.name.to_lowercase(), entry.value.clone()))
         .collect();
-    let filled =
-        entries
-            .into_iter()
-            .map(|entry| match expand(&entry.value, &known, LONGEST_CHAIN) {
-                Ok(value) => Entry { value, ..entry },
-                Err(message) => {
-                    problems.push(Problem {
-                        place: entry.place.clone(),
-                        field: entry.name.clone(),
-                        message,
-                    });
-                    entry
-                }
-            });
-    filled.collect()
+    let mut filled = Vec::new();
+    for entry in entries {
+        match expand(&entry.value, &known, LONGEST_CHAIN) {
+            Ok(value) => filled.push(Entry { value, ..entry }),
+            Err(message) => problems.push(Problem {
+                place: entry.place,
+                field: entry.name,
+                message,
+            }),
+        }
+    }
+    filled
 }
 
 fn expand(text: &str, known: &HashMap<String, String>, depth: usize) -> Result<String, String> {
@@ -145,6 +168,11 @@ fn expand(text: &str, known: &HashMap<String, String>, depth: usize) -> Result<S
         };
         out.push_str(before);
         out.push_str(&reference(name.trim(), known, depth)?);
+        if out.len() > LONGEST_VALUE {
+            return Err(format!(
+                "has more than {LONGEST_VALUE} characters when its references are filled in"
+            ));
+        }
         rest = tail;
     }
     out.push_str(rest);
@@ -231,5 +259,33 @@ mod tests {
     fn a_circle_of_references_is_an_error_and_not_a_hang() {
         let error = parsed("variables:\n  a: $(b)\n  b: $(a)$(a)\n").unwrap_err();
         assert!(error.contains("refers back to itself"), "{error}");
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_said_at_once_in_the_order_of_the_file() {
+        let text = "variables:\n  enable_x: ja\n  a: $(b)\n  list: [1]\n  key_vault: k_v\n  A: 1\n  c: $(c)\n";
+        let error = parsed(text).unwrap_err();
+        let starts = [
+            "c.yml:2:13: enable_x: \"ja\" is neither",
+            "c.yml:3:6: a: $(b) is not defined",
+            "c.yml:4:9: list: a single value",
+            "c.yml:5:14: key_vault: a key vault's name",
+            "c.yml:6:6: A: has a value in line 3 already",
+            "c.yml:7:6: c: $(c) refers back to itself",
+        ];
+        assert_eq!(error.lines().count(), starts.len(), "{error}");
+        for (line, start) in error.lines().zip(starts) {
+            assert!(line.starts_with(start), "{line}");
+        }
+    }
+
+    #[test]
+    fn references_that_double_end_with_an_error_and_not_with_the_memory() {
+        let mut text = "variables:\n  v0: xxxxxxxxxx\n".to_owned();
+        for n in 1..31 {
+            text.push_str(&format!("  v{n}: $(v{0})$(v{0})\n", n - 1));
+        }
+        let error = parsed(&text).unwrap_err();
+        assert!(error.contains("more than 10000 characters"), "{error}");
     }
 }

@@ -1,12 +1,15 @@
 //! The end of a job: its last state, metrics, registered outputs, downloads, and the error if it failed.
 
+use serde_json::Value;
+
 use super::submit::Submitted;
 use super::watch::Ended;
 use super::{Download, cancel};
 use crate::azure::jobs::{self, JobStatus};
 use crate::azure::{Azure, metrics, outputs};
 use crate::event::Event;
-use crate::report::{self, Change, Metric, PhaseKind, Resource};
+use crate::report::{Change, Metric, PhaseKind, Resource};
+use crate::spec::Plan;
 use crate::stage::inputs::{InputProblems, Lines};
 use crate::stage::{Context, JobFailed, links};
 
@@ -27,20 +30,50 @@ pub(super) fn downloads(lines: &Lines, context: &Context) -> Result<Vec<Download
     lines.0.iter().map(parse).collect()
 }
 
+/// What would only be found out after hours of training: an output that the job will not have, a folder that is none.
+pub(super) fn check_downloads(
+    context: &Context,
+    plan: &Plan,
+    downloads: &[Download],
+) -> Result<(), InputProblems> {
+    let job = plan.requests.last().map(|request| &request.body);
+    let properties = job.map_or(&Value::Null, |job| &job["properties"]);
+    let mut known: Vec<&str> = properties["outputs"]
+        .as_object()
+        .into_iter()
+        .flat_map(|outputs| outputs.keys().map(String::as_str))
+        .collect();
+    // The service gives every command job one more (service notes 12.2).
+    if properties["jobType"] == "Command" {
+        known.push("default");
+    }
+    let mut problems = Vec::new();
+    for download in downloads {
+        let Download { output, folder } = download;
+        if !known.contains(&output.as_str()) {
+            let why = if known.is_empty() {
+                format!("the job has no output `{output}`; it has none")
+            } else {
+                format!(
+                    "the job has no output `{output}`; it has: {}",
+                    known.join(", ")
+                )
+            };
+            problems.extend(context.malformed("download", why).0);
+        }
+        if folder.exists() && !folder.is_dir() {
+            let why = format!("{} is not a folder", folder.display());
+            problems.extend(context.malformed("download", why).0);
+        }
+    }
+    InputProblems(problems).into_result()
+}
+
 /// Without `wait` the job is on its own from here.
 pub(super) fn left_running(context: &Context, job: &Submitted) -> anyhow::Result<()> {
     cancel::settled(context)?;
     context.output("job-status", &job.status)?;
-    context.report().job = Some(report::Job {
-        name: job.name.clone(),
-        display_name: None,
-        status: job.status.clone(),
-        link: job.link.clone(),
-        duration: None,
-        steps: Vec::new(),
-        metrics: Vec::new(),
-        error: None,
-    });
+    context.report().job = Some(job.report());
     Ok(())
 }
 
@@ -52,94 +85,104 @@ pub(super) async fn finish(
     downloads: &[Download],
 ) -> anyhow::Result<()> {
     cancel::settled(context)?;
-    context.output("job-status", &ended.job.status.to_string())?;
-    let error = show_failure(context, &ended);
-    context.report().job = Some(report::Job {
-        name: job.name.clone(),
-        display_name: None,
-        status: ended.job.status.to_string(),
-        link: job.link.clone(),
-        duration: ended.job.duration,
-        steps: ended.steps.iter().map(super::steps::Step::report).collect(),
-        metrics: Vec::new(),
-        error: error.clone(),
-    });
+    let status = &ended.job.status;
+    context.output("job-status", &status.to_string())?;
+    context.report().job = Some(ended.report(job));
+    let reason = show_failure(context, &ended);
     {
         let _phase = context.phase("collecting results", PhaseKind::Working);
-        let metrics = collect_metrics(azure, &ended).await?;
+        let metrics = collect_metrics(context, azure, &ended).await;
         context.metrics(metrics);
-        if ended.job.status == JobStatus::Completed {
+        if *status == JobStatus::Completed {
             registered(context, azure, &job.name).await?;
         }
     }
-    if ended.job.status != JobStatus::Completed {
+    if *status != JobStatus::Completed {
         return Err(JobFailed {
             name: job.name.clone(),
-            status: ended.job.status.to_string(),
-            reason: error,
-            advice: job
-                .link
-                .as_ref()
-                .map(|link| format!("the job's page has all its logs: {link}")),
+            status: status.to_string(),
+            reason,
+            advice: advice(job),
         }
         .into());
     }
     fetch(context, azure, &job.name, downloads).await
 }
 
-/// The service's error and the last lines of every failed run; what the job's own error says in one text.
+fn advice(job: &Submitted) -> Option<String> {
+    let page = job
+        .link
+        .as_ref()
+        .map(|link| format!("the job's page has all its logs: {link}"));
+    if job.change == Change::Created || !JobStatus::parse(&job.status).is_terminal() {
+        return page;
+    }
+    let again = "the job had ended before this run, and a job's name is used once: give another `name`, or leave it out, to run it again";
+    Some(page.map_or_else(|| again.to_owned(), |page| format!("{again}; {page}")))
+}
+
+/// Shows the service's error and the last lines of every failed step, and says in short why the job did not complete. The long
+/// story of a failed step is told once in the log, where it is shown, and once in the report.
 fn show_failure(context: &Context, ended: &Ended) -> Option<String> {
-    for step in ended
-        .steps
-        .iter()
+    let steps = ended.steps.iter();
+    let failed: Vec<_> = steps
         .filter(|step| step.status == JobStatus::Failed)
-    {
-        let failure = step.failure();
-        let text = failure.as_deref().unwrap_or("no error was reported");
+        .collect();
+    let mut stories = Vec::new();
+    for step in &failed {
+        let text = step.failure();
+        let text = text.as_deref().unwrap_or("no error was reported");
         context.emit(&Event::Failed {
             title: &format!("step {} failed", step.name),
             text,
             advice: None,
             place: None,
         });
+        stories.push(format!("step {} failed: {text}", step.name));
     }
     if ended.job.status == JobStatus::Completed {
         return None;
     }
-    let first_failed = ended
-        .steps
-        .iter()
-        .find(|step| step.status == JobStatus::Failed);
-    let cause = first_failed
-        .and_then(|step| Some(format!("step {}: {}", step.name, step.error.as_deref()?)));
-    ended.job.failure().or(cause)
+    if failed.is_empty() {
+        return ended.job.failure();
+    }
+    if let Some(job) = &mut context.report().job {
+        job.error = Some(stories.join("\n\n"));
+    }
+    let names: Vec<_> = failed.iter().map(|step| step.name.as_str()).collect();
+    let noun = if names.len() == 1 { "step" } else { "steps" };
+    Some(format!("{noun} {} failed", names.join(", ")))
 }
 
-/// What the job and its steps logged, asked for all at once.
-async fn collect_metrics(azure: &Azure, ended: &Ended) -> anyhow::Result<Vec<Metric>> {
+/// What the job and its steps logged, asked for all at once. Numbers that cannot be had are no failure of the job.
+async fn collect_metrics(context: &Context, azure: &Azure, ended: &Ended) -> Vec<Metric> {
     let own = std::iter::once((None, ended.job.run.as_str()));
     let theirs = ended
         .steps
         .iter()
         .map(|step| (Some(step.name.clone()), step.run.as_str()));
-    let reads = own.chain(theirs).map(async |(step, run)| {
-        let metrics = metrics::run_metrics(azure, run).await?;
-        Ok::<_, crate::azure::ArmError>(
-            metrics
-                .into_iter()
-                .map(|(key, value)| Metric {
-                    step: step.clone(),
-                    key,
-                    value,
-                })
-                .collect::<Vec<_>>(),
-        )
-    });
-    Ok(futures::future::try_join_all(reads)
-        .await?
-        .into_iter()
-        .flatten()
-        .collect())
+    let reads = own
+        .chain(theirs)
+        .map(async |(step, run)| (step, metrics::run_metrics(azure, run).await));
+    let mut found = Vec::new();
+    let mut refused = None;
+    for (step, metrics) in futures::future::join_all(reads).await {
+        match metrics {
+            Ok(metrics) => found.extend(metrics.into_iter().map(|(key, value)| Metric {
+                step: step.clone(),
+                key,
+                value,
+            })),
+            Err(error) => refused = Some(error),
+        }
+    }
+    if let Some(error) = refused {
+        context.warn(
+            format!("the job's metrics cannot be read, the report is without them: {error}"),
+            None,
+        );
+    }
+    found
 }
 
 /// Outputs that the job registered as assets.

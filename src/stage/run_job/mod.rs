@@ -3,6 +3,7 @@
 pub(crate) mod cancel;
 mod finish;
 mod name;
+mod show;
 mod stamp;
 mod steps;
 mod submit;
@@ -14,12 +15,13 @@ use std::time::Duration;
 use futures::FutureExt;
 use serde::Deserialize;
 
+use self::cancel::Arrival;
 use super::InputDef;
 use super::document::{self, DocumentInputs};
 use super::inputs::{Lines, RawInputs};
 use super::{CHANGED, Context, FILE, NAME, OutputDef, SET, Shape, Stage, WaitEnded, shaped, text};
-use crate::azure::ArmError;
 use crate::azure::poll::Budget;
+use crate::azure::{ArmError, Azure, jobs};
 use crate::report::PhaseKind;
 use crate::spec::Expected;
 
@@ -114,11 +116,16 @@ async fn run(context: &Context, raw: RawInputs) -> anyhow::Result<()> {
     let document: DocumentInputs = raw.parse()?;
     let inputs: Inputs = raw.parse()?;
     let downloads = finish::downloads(&inputs.download, context)?;
+    if !inputs.wait && !downloads.is_empty() {
+        let why = "there is nothing to fetch without `wait`: the job has only begun then";
+        return Err(context.malformed("download", why).into());
+    }
     let fields = vec![
         ("experiment_name", inputs.experiment_name.clone()),
         ("display_name", inputs.display_name.clone()),
     ];
-    let plan = document.plan(context, Expected::Job, fields)?;
+    let plan = document.plan(context, Expected::Job, fields).await?;
+    finish::check_downloads(context, &plan, &downloads)?;
     if context.inputs.dry_run {
         return document::show_plan(context, plan);
     }
@@ -132,28 +139,39 @@ async fn run(context: &Context, raw: RawInputs) -> anyhow::Result<()> {
     if !inputs.wait {
         return finish::left_running(context, &job);
     }
-    announce_limits(context);
-    let _hold = context.cancel.hold();
+    announce_limits(context, inputs.on_cancel);
+    let hold = context.cancel.hold();
     let watched = {
         let _phase = context.phase("waiting for the job", PhaseKind::Waiting);
         tokio::select! {
             watched = watch::watch(context, &azure, &job, budget(context)) => watched,
             cancelled = context.cancel.cancelled() => {
-                cancel::on_signal(context, &azure, &job.name, inputs.on_cancel).await?;
+                let there = std::future::ready(Arrival::There);
+                cancel::on_signal(context, &azure, &job.name, inputs.on_cancel, there).await?;
                 return Err(cancelled.into());
             }
         }
     };
     match watched {
-        Ok(ended) => finish::finish(context, &azure, &job, ended, &downloads).await,
+        Ok(ended) => {
+            // The job is over: from here on a signal has nothing to undo and ends the stage at once.
+            drop(hold);
+            finish::finish(context, &azure, &job, ended, &downloads).await
+        }
         Err(ArmError::TimedOut { state, after, .. }) => {
+            let late = Late { state, after };
             Err(
-                timed_out(context, &azure, &job.name, inputs.on_timeout, &state, after)
+                timed_out(context, &azure, &job.name, inputs.on_timeout, late)
                     .await?
                     .into(),
             )
         }
-        Err(error) => Err(error.into()),
+        Err(error) => {
+            // This step ends by itself, and the job is not the post step's to cancel: the next attempt finds it.
+            cancel::settled(context)?;
+            let about = format!("following job {}, which is not ended by this", job.name);
+            Err(anyhow::Error::new(error).context(about))
+        }
     }
 }
 
@@ -166,7 +184,7 @@ fn budget(context: &Context) -> Budget {
 }
 
 /// Says at the start what will end the wait besides the job itself.
-fn announce_limits(context: &Context) {
+fn announce_limits(context: &Context, fate: Fate) {
     if let Some(timeout) = context.inputs.timeout {
         context.note(format!(
             "waiting for at most {}",
@@ -179,31 +197,48 @@ fn announce_limits(context: &Context) {
         } else {
             ""
         };
+        let then = match fate {
+            Fate::Cancel => "the Azure job is then cancelled, unless `on-cancel: leave` is set",
+            Fate::Leave => "the Azure job then runs on, as `on-cancel: leave` asks",
+        };
         context.note(format!(
-            "{known}the host ends this job after {}; the Azure job is then cancelled, unless `on-cancel: leave` is set",
+            "{known}the host ends this job after {}; {then}",
             crate::report::human(limit.limit)
         ));
     }
 }
 
+/// How far the job was when the time was up.
+struct Late {
+    state: String,
+    after: Duration,
+}
+
 async fn timed_out(
     context: &Context,
-    azure: &crate::azure::Azure,
+    azure: &Azure,
     job: &str,
     fate: Fate,
-    state: &str,
-    after: Duration,
+    late: Late,
 ) -> anyhow::Result<WaitEnded> {
-    let waited = crate::report::human(after);
+    let Late { state, after } = late;
+    let mut settled = true;
     let (became, status) = match fate {
-        Fate::Leave => ("it runs on", state.to_owned()),
-        Fate::Cancel => {
-            crate::azure::jobs::cancel_job(azure, job).await?;
-            ("it was cancelled", "CancelRequested".to_owned())
-        }
+        Fate::Leave => ("it runs on".to_owned(), state.clone()),
+        Fate::Cancel => match jobs::cancel_job(azure, job).await {
+            Ok(_accepted) => ("it was cancelled".to_owned(), "CancelRequested".to_owned()),
+            Err(error) => {
+                settled = false;
+                let became = format!("it may run on, because it could not be cancelled: {error}");
+                (became, state.clone())
+            }
+        },
     };
-    cancel::settled(context)?;
+    if settled {
+        cancel::settled(context)?;
+    }
     context.output("job-status", &status)?;
+    let waited = crate::report::human(after);
     Ok(WaitEnded {
         message: format!("job {job} had not ended after {waited} (last state {state}); {became}"),
         advice: "give a longer `timeout`, or none; run the same step again to re-attach to a job that still runs".to_owned(),

@@ -1,4 +1,5 @@
 //! Where a job comes from: git as properties, as `az ml` stamps it, and the CI run as tags. Never part of the job's derived name.
+//! On a CI host also what was asked for, as a digest, by which a later attempt knows its own job.
 
 use std::collections::BTreeMap;
 
@@ -6,6 +7,9 @@ use serde_json::{Map, Value};
 
 use crate::provenance;
 use crate::stage::Context;
+
+/// The property with the digest of the request that made the job.
+pub(super) const REQUEST: &str = "aml-runner.request";
 
 /// What is added to the job's own properties and tags; the user's values win.
 #[derive(Debug, Clone, Default)]
@@ -15,6 +19,12 @@ pub(super) struct Stamps {
 }
 
 impl Stamps {
+    pub(super) fn with_request(mut self, digest: &str) -> Self {
+        self.properties
+            .insert(REQUEST.to_owned(), digest.to_owned());
+        self
+    }
+
     /// Adds what the job's body does not say itself.
     pub(super) fn add_to(&self, body: &mut Value) {
         let Some(Value::Object(job)) = body.get_mut("properties") else {

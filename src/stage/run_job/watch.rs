@@ -6,17 +6,16 @@ use std::time::Duration;
 use futures::future::join_all;
 use tokio::time::Instant;
 
-use super::steps::Step;
+use super::show::Shown;
+use super::steps::{Portion, Step};
 use super::submit::Submitted;
-use crate::azure::history::{self, Run, RunDetails};
+use crate::azure::history::{self, Run};
+use crate::azure::jobs;
 use crate::azure::logs::LogKind;
 use crate::azure::poll::{self, Budget, Pace, Probe, Progress};
 use crate::azure::{ArmError, Azure};
-use crate::event::Event;
+use crate::report;
 use crate::stage::Context;
-
-/// A quiet job says once in this time that it is still there.
-const HEARTBEAT: Duration = Duration::from_secs(60);
 
 /// How the job ended, and everything that was learnt on the way.
 #[derive(Debug)]
@@ -25,9 +24,32 @@ pub(super) struct Ended {
     pub(super) steps: Vec<Step>,
 }
 
-/// Looks quickly while something happens and ever more slowly while nothing does.
+/// How often to look while something happens: quickly at first, so that a short job is not kept waiting, then at a pace that a
+/// job of ten hours may have. While nothing happens the looks become ever fewer.
 const QUICK: Duration = Duration::from_millis(300);
+const STEADY: Duration = Duration::from_secs(2);
 const SLOW: Duration = Duration::from_secs(15);
+/// For how long a watch is at its beginning.
+const BEGINNING: Duration = Duration::from_secs(30);
+/// Run history hears of a job a moment after Resource Manager; after this time without it, Resource Manager is asked.
+const UNSEEN: Duration = Duration::from_secs(60);
+/// Readings of one log in one look; the rest of it is for the next, so that states do not wait for a long log.
+const READINGS: usize = 16;
+
+impl Ended {
+    pub(super) fn report(&self, job: &Submitted) -> report::Job {
+        report_of(job, &self.job, &self.steps)
+    }
+}
+
+fn report_of(submitted: &Submitted, job: &Step, steps: &[Step]) -> report::Job {
+    report::Job {
+        status: job.status.to_string(),
+        duration: job.duration,
+        steps: steps.iter().map(Step::report).collect(),
+        ..submitted.report()
+    }
+}
 
 pub(super) async fn watch(
     context: &Context,
@@ -48,247 +70,231 @@ pub(super) async fn watch(
 struct Watch<'a> {
     context: &'a Context,
     azure: &'a Azure,
-    job: Step,
-    has_steps: bool,
-    steps: Vec<Step>,
-    /// Indices into `steps` by run id.
+    submitted: &'a Submitted,
+    /// The job itself, then its children as they appear.
+    runs: Vec<Step>,
+    /// Indices into `runs` by run id.
     index: HashMap<String, usize>,
     shown: Shown<'a>,
-    /// Since when Azure gives no answer.
-    silent_since: Option<Instant>,
+    began: Instant,
+    /// Since when run history does not know the job.
+    unseen: Option<Instant>,
     interval: Duration,
 }
 
+const JOB: usize = 0;
+
 impl<'a> Watch<'a> {
-    fn new(context: &'a Context, azure: &'a Azure, job: &Submitted) -> Self {
+    fn new(context: &'a Context, azure: &'a Azure, job: &'a Submitted) -> Self {
         Self {
             context,
             azure,
-            job: Step::new(azure, &job.name, &job.name, job.kind),
-            has_steps: job.kind != LogKind::Command,
-            steps: Vec::new(),
+            submitted: job,
+            runs: vec![Step::of_job(azure, job)],
             index: HashMap::new(),
-            shown: Shown {
-                context,
-                group: None,
-                last: Instant::now(),
-            },
-            silent_since: None,
+            shown: Shown::new(context),
+            began: Instant::now(),
+            unseen: None,
             interval: QUICK,
         }
+    }
+
+    fn has_steps(&self) -> bool {
+        self.submitted.kind != LogKind::Command
     }
 
     /// One look at the job: states first, then the logs, so that the look that sees the end also reads the rest. Shown in the
     /// order in which things happen: a step starts, writes its log, and ends.
     async fn look(&mut self) -> Result<bool, ArmError> {
         let (details, children) = tokio::join!(
-            history::run_details(self.azure, &self.job.run),
+            history::run_details(self.azure, &self.submitted.name),
             self.children()
         );
         let details = match details {
             Ok(details) => details,
-            // Run history hears of a job a moment after Resource Manager does.
-            Err(ArmError::NotFound(_)) => return Ok(false),
+            Err(ArmError::NotFound(_)) => return self.not_in_history().await,
             Err(error) => return Err(error),
         };
-        let mut changes = Vec::new();
+        self.unseen = None;
+        let (mut begun, mut over) = (Vec::new(), Vec::new());
         for child in children? {
-            let at = self.step_of(&child);
-            let step = &mut self.steps[at];
-            changes.extend(
-                step.update(&child)
-                    .map(|before| (step.transition(&before), step.status.is_terminal())),
-            );
+            let step = self.step_of(&child);
+            let change = step.update(&child);
+            let list = if step.status.is_terminal() {
+                &mut over
+            } else {
+                &mut begun
+            };
+            list.extend(change);
         }
-        let before = self.job.update_from(&details);
-        let ended = self.job.status.is_terminal();
-        changes.extend(before.map(|before| (self.job.transition(&before), ended)));
-        for (change, _) in changes.iter().filter(|(_, last)| !last) {
+        let change = self.runs[JOB].update_from(&details);
+        if self.wants_log(JOB) {
+            self.runs[JOB].offer(&details);
+        }
+        let ended = self.runs[JOB].status.is_terminal();
+        let list = if ended { &mut over } else { &mut begun };
+        list.extend(change);
+        for change in &begun {
             self.shown.state(change);
         }
-        self.read_logs(details).await?;
-        for (change, _) in changes.iter().filter(|(_, last)| *last) {
+        let read = self.read_logs().await;
+        for change in &over {
             self.shown.state(change);
         }
-        self.shown.heartbeat(&self.job, &self.steps);
+        // Should the wait end before the job, the report has what is known.
+        let known = report_of(self.submitted, &self.runs[JOB], &self.runs[1..]);
+        self.context.report().job = Some(known);
+        read?;
+        self.shown.heartbeat(&self.runs[JOB], &self.runs[1..]);
         Ok(ended)
     }
 
+    /// A job that is too young for run history, or that somebody deleted.
+    async fn not_in_history(&mut self) -> Result<bool, ArmError> {
+        let since = *self.unseen.get_or_insert_with(Instant::now);
+        if since.elapsed() < UNSEEN {
+            return Ok(false);
+        }
+        self.unseen = None;
+        let Some(view) = jobs::get_job(self.azure, &self.submitted.name).await? else {
+            return Err(jobs::gone(&self.submitted.name));
+        };
+        if let Some(change) = self.runs[JOB].becomes(&view.status) {
+            self.shown.state(&change);
+        }
+        Ok(view.status.is_terminal())
+    }
+
     async fn children(&self) -> Result<Vec<Run>, ArmError> {
-        if !self.has_steps {
+        if !self.has_steps() {
             return Ok(Vec::new());
         }
-        match history::run_children(self.azure, &self.job.run).await {
+        match history::run_children(self.azure, &self.submitted.name).await {
             Err(ArmError::NotFound(_)) => Ok(Vec::new()),
             children => children,
         }
     }
 
-    /// The index of a child's step; a child seen for the first time gets one.
-    fn step_of(&mut self, child: &Run) -> usize {
-        *self.index.entry(child.id.clone()).or_insert_with(|| {
-            let name = child.display_name.as_deref().unwrap_or(&child.id);
-            self.steps
-                .push(Step::new(self.azure, &child.id, name, LogKind::Command));
-            self.steps.len() - 1
-        })
+    /// A child's step; a child seen for the first time gets one.
+    fn step_of(&mut self, child: &Run) -> &mut Step {
+        let at = *self.index.entry(child.id.clone()).or_insert_with(|| {
+            self.runs.push(Step::of_child(self.azure, child));
+            self.runs.len() - 1
+        });
+        &mut self.runs[at]
     }
 
-    /// Reads what every running log gained, all at once, and shows it run by run.
-    async fn read_logs(&mut self, details: RunDetails) -> Result<(), ArmError> {
+    /// Shows what the logs gained: first the run whose group is open, which keeps its turn while it writes; then everybody else,
+    /// run by run. What failed is returned once everything else was shown.
+    async fn read_logs(&mut self) -> Result<(), ArmError> {
+        let turn = self.shown.has_the_turn();
+        let turn = turn.and_then(|run| self.runs.iter().position(|step| step.run == run));
+        let turn = turn.filter(|at| self.wants_log(*at));
+        let (mut result, mut goes_on) = (Ok(()), false);
+        if let Some(at) = turn {
+            let before = self.shown.last;
+            result = self.show_log(at, None).await;
+            goes_on = self.shown.last != before && !self.runs[at].status.is_terminal();
+        }
+        let wanted: Vec<usize> = (0..self.runs.len())
+            .filter(|at| Some(*at) != turn && self.wants_log(*at))
+            .filter(|at| !goes_on || self.runs[*at].status.is_terminal())
+            .collect();
         let azure = self.azure;
-        let own = std::iter::once((&mut self.job, Some(details)));
-        let theirs = self.steps.iter_mut().map(|step| (step, None));
-        let readers = own.chain(theirs).filter(|(step, _)| step.has_log());
-        let readers = readers.map(async |(step, details)| {
-            let lines = read_log(azure, step, details).await?;
-            Ok::<_, ArmError>((step, lines))
-        });
-        for read in join_all(readers).await {
-            let (step, lines) = read?;
-            for line in lines {
-                step.remember(&line);
-                self.shown.line(step, &line);
+        let steps = self.runs.iter_mut().enumerate();
+        let steps = steps.filter(|(at, _)| wanted.contains(at));
+        let reads = steps.map(async |(at, step)| (at, step.read_log(azure).await));
+        let mut portions = join_all(reads).await;
+        portions.sort_by_key(|(at, _)| *at == JOB);
+        for (at, portion) in portions {
+            let shown = self.show_log(at, Some(portion)).await;
+            result = result.and(shown);
+        }
+        result
+    }
+
+    /// The scheduler's own log of a job with steps repeats what is shown of them; it is shown when the job is over.
+    fn wants_log(&self, at: usize) -> bool {
+        let step = &self.runs[at];
+        step.has_log() && (at != JOB || !self.has_steps() || step.status.is_terminal())
+    }
+
+    /// Shows what a run's log gained, reading by reading; all the rest of it once the run is over.
+    async fn show_log(&mut self, at: usize, mut portion: Option<Portion>) -> Result<(), ArmError> {
+        let step = &mut self.runs[at];
+        let ended = step.status.is_terminal();
+        let mut left = READINGS;
+        loop {
+            let read = match portion.take() {
+                Some(read) => read,
+                None => step.read_log(self.azure).await,
+            };
+            match read {
+                Ok(lines) => self.shown.lines(step, lines),
+                Err(error) => return unreadable(step, error, &mut self.shown),
             }
+            left = left.saturating_sub(1);
+            if !step.may_have_more() || (left == 0 && !ended) {
+                break;
+            }
+        }
+        if ended {
+            let rest = step.end_of_log();
+            self.shown.lines(step, rest);
         }
         Ok(())
     }
 }
 
-/// The lines that a run's log gained since the last look; all the rest of it once the run has ended.
-async fn read_log(
-    azure: &Azure,
-    step: &mut Step,
-    details: Option<RunDetails>,
-) -> Result<Vec<String>, ArmError> {
-    let ended = step.status.is_terminal();
-    let details = match details {
-        Some(details) => details,
-        None => match history::run_details(azure, &step.run).await {
-            Err(ArmError::NotFound(_)) => return Ok(Vec::new()),
-            details => details?,
-        },
-    };
-    let mut lines = step.tail.read(&details).await?;
-    let mut more = ended && !lines.is_empty();
-    while more {
-        let rest = step.tail.read(&details).await?;
-        more = !rest.is_empty();
-        lines.extend(rest);
+/// A log that cannot be read does not end the watch of a healthy job.
+fn unreadable(step: &mut Step, error: ArmError, shown: &mut Shown<'_>) -> Result<(), ArmError> {
+    if error.is_passing() && !step.gives_up() {
+        return Err(error);
     }
-    if ended {
-        lines.extend(step.tail.finish());
-        step.drained = true;
-    }
-    Ok(lines.into_iter().map(|line| line.line).collect())
+    shown.warn(&format!(
+        "the log of {} cannot be read, the job is followed without it: {error}",
+        step.name
+    ));
+    step.end_of_log();
+    Ok(())
 }
 
 impl Probe for Watch<'_> {
     type Done = Ended;
 
     fn what(&self) -> String {
-        format!("job {}", self.job.run)
+        format!("job {}", self.submitted.name)
     }
 
     async fn probe(&mut self) -> Result<Progress<Ended>, ArmError> {
         let shown_before = self.shown.last;
         match self.look().await {
-            Ok(ended) => {
-                self.silent_since = None;
-                if ended {
-                    self.shown.close();
-                    let done =
-                        Step::new(self.azure, &self.job.run, &self.job.name, LogKind::Command);
-                    return Ok(Progress::Done(Ended {
-                        job: std::mem::replace(&mut self.job, done),
-                        steps: std::mem::take(&mut self.steps),
-                    }));
+            Ok(true) => {
+                self.shown.close();
+                let mut runs = std::mem::take(&mut self.runs).into_iter();
+                if let Some(job) = runs.next() {
+                    let steps = runs.collect();
+                    return Ok(Progress::Done(Ended { job, steps }));
                 }
             }
+            Ok(false) => self.shown.answered(),
             // A job does not end because we lose sight of it: keep looking, and say so.
-            Err(error) if error.is_passing() => self.lost(&error),
+            Err(error) if error.is_passing() => {
+                self.shown.silence(&self.submitted.name, &error.to_string());
+            }
             Err(error) => return Err(error),
         }
-        let happened = self.shown.last != shown_before;
-        self.interval = if happened {
+        self.interval = if self.shown.last == shown_before {
+            (self.interval * 7 / 5).min(SLOW)
+        } else if self.began.elapsed() < BEGINNING {
             QUICK
         } else {
-            (self.interval * 7 / 5).min(SLOW)
+            STEADY
         };
+        let status = self.runs.first().map(|job| job.status.to_string());
         Ok(Progress::Pending {
-            state: self.job.status.to_string(),
-            retry_after: Some(self.interval),
+            state: status.unwrap_or_default(),
+            retry_after: Some(self.interval.min(self.shown.until_heartbeat().max(QUICK))),
         })
-    }
-}
-
-impl Watch<'_> {
-    fn lost(&mut self, error: &ArmError) {
-        let since = *self.silent_since.get_or_insert_with(Instant::now);
-        self.context.warn(
-            format!(
-                "no answer for {} s about job {}; it is not ended by that, still looking: {error}",
-                since.elapsed().as_secs(),
-                self.job.run
-            ),
-            None,
-        );
-    }
-}
-
-/// What the user sees of a watch. Logs come in groups, one for each run in turn.
-struct Shown<'a> {
-    context: &'a Context,
-    /// The run whose log group is open.
-    group: Option<String>,
-    last: Instant,
-}
-
-impl Shown<'_> {
-    fn line(&mut self, step: &Step, line: &str) {
-        if self.group.as_deref() != Some(&step.run) {
-            self.close();
-            self.context.emit(&Event::GroupStarted {
-                title: &format!("Log of {}", step.name),
-            });
-            self.group = Some(step.run.clone());
-        }
-        self.context.emit(&Event::LogLine {
-            source: &step.name,
-            line,
-        });
-        self.last = Instant::now();
-    }
-
-    fn state(&mut self, change: &str) {
-        self.close();
-        self.context.note(change);
-        self.last = Instant::now();
-    }
-
-    fn heartbeat(&mut self, job: &Step, steps: &[Step]) {
-        if self.last.elapsed() < HEARTBEAT {
-            return;
-        }
-        self.close();
-        let running: Vec<_> = steps
-            .iter()
-            .filter(|step| step.is_running())
-            .map(|step| step.name.as_str())
-            .collect();
-        let running = if running.is_empty() {
-            String::new()
-        } else {
-            format!(" ({})", running.join(", "))
-        };
-        self.context
-            .note(format!("{}: {}{running}", job.name, job.status));
-        self.last = Instant::now();
-    }
-
-    fn close(&mut self) {
-        if self.group.take().is_some() {
-            self.context.emit(&Event::GroupEnded);
-        }
     }
 }

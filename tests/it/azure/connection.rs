@@ -201,6 +201,26 @@ async fn a_port_that_nobody_listens_on_is_given_up_after_five_repeats() {
 }
 
 #[tokio::test]
+async fn requests_that_wait_for_the_same_answer_fail_together() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let settings = Settings {
+        client_secret: Some(Secret::new(SECRET)),
+        arm_endpoint: Some(Url::parse(&format!("http://localhost:{port}")).unwrap()),
+        ..named()
+    };
+    let world = World::on(MockServer::start().await, settings);
+    let (one, two, three) = tokio::join!(
+        world.azure.send(put()),
+        world.azure.send(put()),
+        world.azure.workspace_facts()
+    );
+    assert!(one.is_err() && two.is_err() && three.is_err());
+    assert_eq!(world.waits().len(), 5);
+}
+
+#[tokio::test]
 async fn the_cloud_is_reached_through_the_proxy_and_this_machine_is_not() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -153,6 +153,29 @@ async fn a_login_endpoint_in_plain_http_elsewhere_gets_no_secret() {
 }
 
 #[tokio::test]
+async fn an_address_that_is_no_resource_manager_is_said_to_be_none() {
+    for answer in [
+        status(404).set_body_string("<html>not here</html>"),
+        ResponseTemplate::new(200).set_body_string("<html>welcome</html>"),
+        ok(json!({"name": "something else"})),
+    ] {
+        let settings = Settings {
+            client_secret: Some(Secret::new(SECRET)),
+            ..named()
+        };
+        let world = World::on(MockServer::start().await, settings);
+        world.get("/metadata/endpoints", answer).await;
+        let error = world.azure.send(job("j")).await.unwrap_err();
+        let ArmError::SignIn(error) = error else {
+            panic!("{error:?}");
+        };
+        assert!(error.message.contains(&world.server.uri()), "{error}");
+        assert!(error.advice.unwrap().contains("arm-endpoint"));
+        assert!(world.token_requests().await.is_empty());
+    }
+}
+
+#[tokio::test]
 async fn metadata_workspace_and_discovery_are_asked_once_however_many_ask() {
     let world = World::new().await;
     world.grant_tokens().await;

@@ -154,6 +154,24 @@ async fn a_second_refusal_ends_it_with_the_services_words() {
 }
 
 #[tokio::test]
+async fn a_renewal_that_is_refused_is_asked_for_once_however_many_need_it() {
+    let world = github().await;
+    let granted = ok(
+        json!({"token_type": "Bearer", "expires_in": 3600, "ext_expires_in": 3600, "access_token": "t"}),
+    );
+    let tokens = script([granted, refused(700_016, "the application is gone")]);
+    world.tokens(tokens).await;
+    world.get("jobs/j", status(401)).await;
+    let send = || world.azure.send(job("j"));
+    let (one, two, three) = tokio::join!(send(), send(), send());
+    for outcome in [one, two, three] {
+        let text = outcome.unwrap_err().to_string();
+        assert!(text.contains("the application is gone"), "{text}");
+    }
+    assert_eq!(world.token_requests().await.len(), 2);
+}
+
+#[tokio::test]
 async fn concurrent_requests_share_a_sign_in_and_audiences_do_not_wait_for_one_another() {
     let world = github().await;
     world.tokens(Granting::new(300)).await;
@@ -251,12 +269,19 @@ async fn a_login_that_stays_away_is_a_matter_of_the_network() {
 
 #[tokio::test]
 async fn a_service_connection_mints_through_azure_devops() {
+    // An older server's operation is a preview, which its address says.
+    for (query, version) in [("", "7.1"), ("?api-version=7.1-preview.1", "7.1-preview.1")] {
+        mints_through_azure_devops(query, version).await;
+    }
+}
+
+async fn mints_through_azure_devops(query: &str, version: &str) {
     let world = World::with(|uri| Settings {
         auth: AuthMethod::ServiceConnection,
         offer: IdentityOffer::ServiceConnection(Box::new(ServiceConnection {
             id: "connection-guid".to_owned(),
             scheme: ConnectionScheme::Federated {
-                request_uri: format!("{uri}/devops/oidctoken"),
+                request_uri: format!("{uri}/devops/oidctoken{query}"),
                 job_token: Secret::new("job-token"),
             },
             tenant_id: Some("tenant".to_owned()),
@@ -273,7 +298,7 @@ async fn a_service_connection_mints_through_azure_devops() {
     .await;
     Mock::given(method("POST"))
         .and(path("/devops/oidctoken"))
-        .and(query_param("api-version", "7.1"))
+        .and(query_param("api-version", version))
         .and(query_param("serviceConnectionId", "connection-guid"))
         .and(has("authorization", "Bearer job-token"))
         .and(has("x-tfs-fedauthredirect", "Suppress"))

@@ -210,3 +210,16 @@ async fn storage_that_keeps_this_machine_out_is_said_and_not_taken_for_silence()
     assert!(matches!(error, aml_runner::azure::ArmError::Denied(_)));
     assert!(!format!("{error:?}").contains("SIGNED"), "{error:?}");
 }
+
+#[tokio::test]
+async fn a_progress_bar_longer_than_a_reading_does_not_end_the_log() {
+    let scene = Scene::new().await;
+    let (mut tail, details) = (tail(&scene), details(&scene, &[LOG]));
+    let bar = "\r 42% done".repeat(60_000);
+    let log = format!("/logs/{LOG}");
+    scene.store.append(&log, bar.as_bytes());
+    scene.store.append(&log, b"\nafter the bar\n");
+    let mut lines = texts(tail.read(&details).await.unwrap());
+    lines.extend(texts(tail.read_on().await.unwrap()));
+    assert_eq!(lines, [" 42% done", "after the bar"]);
+}

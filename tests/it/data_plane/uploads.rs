@@ -105,6 +105,27 @@ async fn an_upload_that_broke_off_is_completed_by_the_next_run() {
 }
 
 #[tokio::test]
+async fn a_large_upload_that_broke_off_is_gone_on_with() {
+    let scene = scene().await;
+    let large = vec![7_u8; 9 << 20];
+    let files = [("a", b"first".as_slice()), ("b", &large), ("c", &large)];
+    let destination = || Destination::Datastore {
+        name: "store".into(),
+    };
+    let plan = || {
+        let upload = scene.folder("large", "aa", destination(), &files);
+        data(Version::Next, upload)
+    };
+    scene.store.put("/box/LocalUpload/aa/large/b", &large, &[]);
+    scene.store.put("/box/LocalUpload/aa/large/c", b"cut", &[]);
+    scene.run(plan()).send(None).await.unwrap();
+    assert_eq!(scene.count("PUT box/LocalUpload/aa/large/b").await, 0);
+    let path = "/box/LocalUpload/aa/large/c";
+    assert_eq!(scene.store.blob(path).unwrap().content.len(), large.len());
+    assert_eq!(scene.count("PUT box/LocalUpload/aa/large/a").await, 1);
+}
+
+#[tokio::test]
 async fn files_that_somebody_else_put_there_meanwhile_are_fine() {
     let scene = scene().await;
     scene

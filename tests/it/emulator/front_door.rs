@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use aml_runner::emulator::Fault;
+use aml_runner::emulator::{Emulator, Fault, Options};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -246,4 +246,40 @@ async fn requests_are_recorded_for_assertions() {
         desk.get("/data/d").await.body["error"]["additionalInfo"][0]["info"]["value"],
         Value::from("managementfrontend")
     );
+}
+
+#[tokio::test]
+async fn a_name_from_elsewhere_that_leads_to_loopback_gets_nothing() {
+    let desk = Desk::open().await;
+    let port = desk.emulator.port();
+    for (host, status) in [
+        (format!("localhost:{port}"), 200),
+        (format!("127.0.0.1:{port}"), 200),
+        (format!("[::1]:{port}"), 200),
+        (format!("evil.example:{port}"), 421),
+        ("localhost.evil.example".to_owned(), 421),
+        (format!("192.168.1.2:{port}"), 421),
+    ] {
+        let url = format!("{}/studio", desk.emulator.endpoint());
+        let answer = desk
+            .http
+            .get(url)
+            .header("host", &host)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status().as_u16(), status, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_named() {
+    let desk = Desk::open().await;
+    let port = desk.emulator.port();
+    let options = Options {
+        port,
+        ..Options::default()
+    };
+    let error = Emulator::start(options).await.unwrap_err().to_string();
+    assert!(error.starts_with(&format!("port {port}: ")), "{error}");
 }

@@ -380,3 +380,109 @@ async fn what_a_job_refers_to_has_to_be_there() {
         (404, "JobNotFound".to_owned())
     );
 }
+
+#[tokio::test]
+async fn what_cannot_be_honoured_is_refused_by_name() {
+    let desk = Desk::open().await;
+    let folder = "azureml://datastores/workspaceblobstore/paths/d/";
+    for (more, what) in [
+        (
+            json!({"distribution": {"distributionType": "PyTorch", "processCountPerInstance": 2}}),
+            "distribution PyTorch",
+        ),
+        (json!({"resources": {"instanceCount": 2}}), "2 instances"),
+        (
+            json!({"services": {"lab": {"jobServiceType": "JupyterLab"}}}),
+            "services",
+        ),
+        (
+            json!({"inputs": {"d": {"jobInputType": "uri_folder", "uri": folder, "mode": "ReadWriteMount"}}}),
+            "input mode ReadWriteMount",
+        ),
+        (
+            json!({"inputs": {"d": {"jobInputType": "mltable", "uri": folder, "mode": "EvalMount"}}}),
+            "input mode EvalMount",
+        ),
+        (
+            json!({"outputs": {"o": {"jobOutputType": "uri_folder", "mode": "Direct"}}}),
+            "output mode Direct",
+        ),
+    ] {
+        let answer = desk.submit("refused", "true", more).await;
+        let code = format!("NotImplemented: PUT jobs ({what})");
+        assert_eq!(
+            (answer.status, &answer.body["error"]["code"]),
+            (501, &json!(code))
+        );
+    }
+    let input = json!({"inputs": {"d": {"jobInputType": "uri_folder", "uri": folder, "mode": "Telepathy"}}});
+    assert_eq!(desk.submit("refused", "true", input).await.status, 400);
+    assert_eq!(desk.get("/jobs/refused").await.status, 404);
+    let list = desk.get("/jobs?properties=a=b").await;
+    assert_eq!(
+        list.status, 501,
+        "a filter that is ignored shows the wrong jobs"
+    );
+}
+
+#[tokio::test]
+async fn a_direct_input_is_the_address_itself() {
+    let desk = Desk::open().await;
+    let uri = "azureml://datastores/workspaceblobstore/paths/not/there/";
+    let body = json!({"properties": {"dataType": "uri_folder", "dataUri": uri}});
+    assert_eq!(desk.put("/data/far/versions/1", body).await.status, 201);
+    let input = json!({"inputs": {"d": {"jobInputType": "uri_folder", "uri": "azureml:far:1", "mode": "Direct"}}});
+    desk.submit("direct", "echo ${{inputs.d}}", input).await;
+    assert_eq!(
+        desk.emulator.wait_for_job("direct").await,
+        Some("Completed")
+    );
+    let log = desk.emulator.job_log("direct");
+    assert!(
+        log.starts_with("azureml://subscriptions/")
+            && log.ends_with("/datastores/workspaceblobstore/paths/not/there/\n"),
+        "{log}"
+    );
+}
+
+#[tokio::test]
+async fn an_output_cannot_take_the_place_of_a_version_that_is_there() {
+    let desk = Desk::open().await;
+    let output = json!({"outputs": {"o": {"jobOutputType": "uri_folder", "assetName": "made", "assetVersion": "1"}}});
+    let command = "echo $AZUREML_RUN_ID > ${{outputs.o}}/who";
+    desk.submit("first", command, output.clone()).await;
+    assert_eq!(desk.emulator.wait_for_job("first").await, Some("Completed"));
+    desk.submit("second", command, output).await;
+    assert_eq!(desk.emulator.wait_for_job("second").await, Some("Failed"));
+    let details = desk.history("runs/second/details").await.body;
+    let message = details["error"]["error"]["message"].as_str().unwrap();
+    assert!(
+        message.contains("made:1") && message.contains("already exists"),
+        "{message}"
+    );
+    let version = desk.get("/data/made/versions/1").await.body;
+    let uri = version["properties"]["dataUri"].as_str().unwrap();
+    assert_eq!(desk.text(uri, "who"), "first\n");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_jobs_under_one_name_one_is_run() {
+    let desk = Desk::open().await;
+    desk.environment().await;
+    for round in 0..20 {
+        let name = format!("race-{round}");
+        let puts = (0..16).map(|one| {
+            let (desk, name) = (&desk, &name);
+            async move {
+                let body = json!({"properties": {"jobType": "Command", "command": format!("echo {one}"),
+                    "environmentId": format!("{}/environments/env/versions/1", desk.workspace())}});
+                desk.put(&format!("/jobs/{name}"), body).await.status
+            }
+        });
+        let mut statuses = futures::future::join_all(puts).await;
+        statuses.sort_unstable();
+        assert_eq!((statuses[0], statuses[1]), (201, 409));
+        assert_eq!(desk.emulator.wait_for_job(&name).await, Some("Completed"));
+        assert_eq!(desk.emulator.job_log(&name).lines().count(), 1);
+    }
+}

@@ -286,3 +286,61 @@ async fn the_studio_link_leads_to_a_page_that_shows_the_job_and_escapes_what_it_
     let list: Value = desk.get("/jobs?listViewType=ActiveOnly").await.body;
     assert_eq!(list["value"][0]["name"], "shown");
 }
+
+#[tokio::test]
+async fn no_name_that_a_job_chooses_becomes_part_of_the_page() {
+    let desk = Desk::open().await;
+    let evil = "<img src=x onerror=alert(1)>\"'";
+    let component = desk
+        .component(
+            json!({"command": "echo '<img src=x>' $[[${{inputs.x}}]]; exit 3",
+            "inputs": {"x": {"type": "string", "optional": true}}}),
+        )
+        .await;
+    let step = json!({"type": "command", "componentId": component, "display_name": evil,
+        "inputs": {"x": {"job_input_type": "literal", "value": "1"}}});
+    let body = json!({"properties": {"jobType": "Pipeline", "displayName": evil, "experimentName": evil,
+        "inputs": {evil: {"jobInputType": "literal", "value": evil}}, "jobs": {evil: step}}});
+    assert_eq!(desk.put("/jobs/evil", body).await.status, 201);
+    assert_eq!(desk.emulator.wait_for_job("evil").await, Some("Failed"));
+    let step = desk.emulator.steps("evil")[evil].clone();
+    let log = format!(
+        "/mlflow/v1.0{}/api/2.0/mlflow/runs/log-metric",
+        desk.workspace()
+    );
+    let metric = json!({"run_id": step, "key": evil, "value": 1, "timestamp": 1, "step": 0});
+    let logged = desk.at(Method::POST, &log, Some(metric)).await;
+    assert_eq!(logged.status, 200);
+    for page in [
+        "studio".to_owned(),
+        "studio/runs/evil".to_owned(),
+        format!("studio/runs/{step}"),
+    ] {
+        let url = format!("{}/{page}", desk.emulator.endpoint());
+        let answer = desk.http.get(url).send().await.unwrap();
+        let policy = answer.headers()["content-security-policy"]
+            .to_str()
+            .unwrap();
+        assert!(policy.starts_with("default-src 'none'"), "{policy}");
+        let text = answer.text().await.unwrap();
+        assert!(
+            !text.contains("<img") && text.contains("&lt;img src=x"),
+            "{page}: {text}"
+        );
+        assert!(!text.contains("alert(1)>\""), "{page}: {text}");
+    }
+    let url = format!("{}/studio/runs/evil", desk.emulator.endpoint());
+    let text = desk
+        .http
+        .get(url)
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
+    assert!(
+        text.contains("exited with status code 3"),
+        "a pipeline's page says why a step failed: {text}"
+    );
+}

@@ -82,7 +82,8 @@ fn report() -> Report {
         }],
         error: Some(text.clone()),
         advice: Some(text.clone()),
-        notes: vec![text],
+        notes: vec![text.clone()],
+        plan: Some(serde_json::json!({ text.clone(): [text] })),
     }
 }
 

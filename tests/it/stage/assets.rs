@@ -1,5 +1,8 @@
 //! `register-environment` and `register-data`.
 
+use std::collections::HashSet;
+
+use aml_runner::emulator::Fault;
 use aml_runner::report::Change;
 
 use crate::support::world::World;
@@ -157,4 +160,74 @@ async fn mistakes_in_yaml_are_annotations_on_their_own_lines() {
     }
     assert!(ran.shown.contains("version"), "{}", ran.shown);
     assert!(world.emulator.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_version_that_is_refused_as_a_bad_request_leads_to_the_next_one() {
+    let world = World::with_wine().await;
+    let inputs = [("file", "environment.yml")];
+    world
+        .stage("register-environment", &inputs)
+        .await
+        .succeeded();
+    world.file("conda.yml", "name: wine\ndependencies: [python=3.12]\n");
+    let refused = Fault::arm(400, "UserError", "The definition cannot be changed.");
+    world
+        .emulator
+        .faults()
+        .add("PUT", "/environments/wine-train/versions/1", 1, refused);
+    let ran = world
+        .stage("register-environment", &inputs)
+        .await
+        .succeeded();
+    assert!(
+        ran.output("environment-id").ends_with("/versions/2"),
+        "{}",
+        ran.shown
+    );
+}
+
+#[tokio::test]
+async fn a_bad_request_that_no_other_version_would_mend_is_an_error() {
+    let world = World::with_wine().await;
+    let refused = Fault::arm(400, "UserError", "The name is odd.");
+    world
+        .emulator
+        .faults()
+        .add("PUT", "/data/wine/versions/", 9, refused);
+    let ran = world.stage("register-data", &[("file", "data.yml")]).await;
+    assert_eq!(ran.code, 1);
+    assert!(ran.shown.contains("The name is odd."), "{}", ran.shown);
+    assert_eq!(world.requests("PUT", "/data/wine/versions/").len(), 1);
+}
+
+#[tokio::test]
+async fn many_jobs_that_register_one_name_at_once_all_get_a_version() {
+    let world = World::new().await;
+    for n in 0..8 {
+        world.file(&format!("{n}.csv"), &format!("{n}\n"));
+    }
+    let files: Vec<_> = (0..8).map(|n| format!("{n}.csv")).collect();
+    let runs = files.iter().map(async |file| {
+        let inputs = [("name", "d"), ("type", "uri_file"), ("path", file.as_str())];
+        let ran = world.stage("register-data", &inputs).await.succeeded();
+        ran.output("data-id").to_owned()
+    });
+    let ids: HashSet<_> = futures::future::join_all(runs).await.into_iter().collect();
+    assert_eq!(ids.len(), 8);
+}
+
+#[tokio::test]
+async fn many_jobs_that_register_the_same_at_once_make_it_once() {
+    let world = World::new().await;
+    world.file("same.csv", "1\n");
+    let inputs = [("name", "d"), ("type", "uri_file"), ("path", "same.csv")];
+    let runs = (0..4).map(|_| world.stage("register-data", &inputs));
+    let runs = futures::future::join_all(runs).await;
+    let created = runs.iter().filter(|ran| ran.output("changed") == "created");
+    assert_eq!(created.count(), 1);
+    assert!(
+        runs.iter()
+            .all(|ran| ran.code == 0 && ran.output("changed") != "updated")
+    );
 }

@@ -1,9 +1,14 @@
-//! What only a process shows: signals cancel the remote job, and a killed run is found again.
+//! Being told to stop, at every moment: the remote job is cancelled, or never comes to be, and a killed run is found again.
 
+use std::time::Duration;
+
+use aml_runner::cancel;
+use aml_runner::emulator::Fault;
 use rustix::process::Signal;
+use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::support::process::{job_is, signal, start};
-use crate::support::world::{World, github_job, read};
+use crate::support::world::{Ran, World, github_job, read};
 
 async fn sleeper() -> World {
     let world = World::new().await;
@@ -118,4 +123,152 @@ async fn the_post_step_cancels_what_a_killed_step_left_running() {
         String::from_utf8_lossy(&post.stdout)
     );
     assert_eq!(world.emulator.wait_for_job(&job).await, Some("Canceled"));
+}
+
+/// Runs the job and asks it to stop once a request has met the fault that is queued.
+async fn stopped_there(world: &World, inputs: &[(&str, &str)]) -> Ran {
+    let stop = async {
+        fault_is_met(world).await;
+        world.cancel.cancel(cancel::Signal::Terminate);
+    };
+    let (ran, ()) = tokio::join!(world.stage("run-job", inputs), stop);
+    assert_eq!(ran.code, 143, "{}", ran.shown);
+    ran
+}
+
+async fn fault_is_met(world: &World) {
+    while world.emulator.faults().pending() > 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn hold_up(world: &World, method: &str, path: &str, seconds: u64) {
+    let fault = Fault::Delay(Duration::from_secs(seconds));
+    world.emulator.faults().add(method, path, 1, fault);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signal_before_the_submission_leaves_nothing_to_cancel() {
+    for (method, path) in [("GET", "/computes/cpu"), ("PUT", "/src/a.py")] {
+        let world = sleeper().await;
+        world.file("src/a.py", "print(1)\n");
+        world.file(
+            "job.yml",
+            "command: sleep 600\ncode: src\nenvironment: azureml:AzureML-x@latest\ncompute: cpu\n",
+        );
+        hold_up(&world, method, path, 600);
+        stopped_there(&world, &[("file", "job.yml")]).await;
+        assert!(world.emulator.job_names().is_empty());
+        assert!(world.requests("POST", "/cancel").is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signal_during_the_submission_cancels_the_job_that_comes_of_it() {
+    let world = sleeper().await;
+    hold_up(&world, "PUT", "/jobs/", 1);
+    let ran = stopped_there(&world, &[("file", "job.yml")]).await;
+    let jobs = world.emulator.job_names();
+    assert_eq!(jobs.len(), 1, "{}", ran.shown);
+    assert_eq!(
+        world.emulator.wait_for_job(&jobs[0]).await,
+        Some("Canceled")
+    );
+    assert_eq!(world.requests("POST", "/cancel").len(), 1);
+    assert_eq!(ran.output("job-status"), "CancelRequested");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signal_during_a_submission_that_is_refused_cancels_nothing() {
+    let world = sleeper().await;
+    hold_up(&world, "PUT", "/jobs/", 1);
+    world.file(
+        "job.yml",
+        "command: echo\nenvironment: azureml:nowhere:7\ncompute: cpu\n",
+    );
+    let ran = stopped_there(&world, &[("file", "job.yml")]).await;
+    assert!(world.emulator.job_names().is_empty(), "{}", ran.shown);
+    assert!(world.requests("POST", "/cancel").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancel_request_that_the_service_fumbles_is_sent_again() {
+    let world = sleeper().await;
+    let faults = world.emulator.faults();
+    let look = Fault::Delay(Duration::from_millis(1));
+    faults.add("GET", "/details", 1, look);
+    let inputs = [("file", "job.yml")];
+    let ran = world.stage("run-job", &inputs);
+    let stop = async {
+        fault_is_met(&world).await;
+        let fault = Fault::arm(500, "InternalServerError", "Oops.");
+        faults.add("POST", "/cancel", 1, fault);
+        world.cancel.cancel(cancel::Signal::Terminate);
+    };
+    let (ran, ()) = tokio::join!(ran, stop);
+    assert_eq!((ran.code, faults.pending()), (143, 0), "{}", ran.shown);
+    let job = ran.output("job-name");
+    assert_eq!(world.emulator.wait_for_job(job).await, Some("Canceled"));
+    assert!(ran.shown.contains("cancelled job"), "{}", ran.shown);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signal_after_the_end_of_the_job_stops_the_download_and_cancels_nothing() {
+    let world = sleeper().await;
+    world.file(
+        "job.yml",
+        "command: echo x > ${{outputs.o}}/late.txt\noutputs:\n  o: {type: uri_folder}\nenvironment: azureml:AzureML-x@latest\ncompute: cpu\n",
+    );
+    hold_up(&world, "GET", "/late.txt", 600);
+    let inputs = [("file", "job.yml"), ("download", "o=there")];
+    let ran = stopped_there(&world, &inputs).await;
+    assert_eq!(ran.output("job-status"), "Completed");
+    assert!(world.requests("POST", "/cancel").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_signal_does_not_wait_for_the_service() {
+    let world = sleeper().await;
+    hold_up(&world, "POST", "/cancel", 600);
+    let child = start(&world, RUN, &[]);
+    job_is(&world, "Running").await;
+    signal(&child, Signal::TERM);
+    fault_is_met(&world).await;
+    signal(&child, Signal::INT);
+    let output = child.wait_with_output().await.unwrap();
+    assert_eq!(output.status.code(), Some(130));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_re_attached_job_is_remembered_for_the_post_step_and_an_ended_one_is_not() {
+    let world = sleeper().await;
+    let inputs = [("file", "job.yml"), ("wait", "false")];
+    let first = world.on_github("run-job", &inputs, &[]).await.succeeded();
+    let second = world.on_github("run-job", &inputs, &[]).await.succeeded();
+    assert_eq!(second.output("job-name"), first.output("job-name"));
+    let state = read(world.folder.path(), "host/GITHUB_STATE");
+    assert!(state.contains(second.output("job-name")), "{state}");
+    assert!(state.contains("settled"), "{state}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signal_does_not_wait_for_files_to_be_hashed() {
+    let world = World::new().await;
+    let huge = std::fs::File::create(world.folder.path().join("huge.bin")).unwrap();
+    huge.set_len(64 << 30).unwrap();
+    let args = [
+        "register-data",
+        "--name",
+        "d",
+        "--type",
+        "uri_file",
+        "--path",
+        "huge.bin",
+    ];
+    let mut child = start(&world, &args, &[]);
+    let mut shown = BufReader::new(child.stderr.take().unwrap()).lines();
+    let banner = shown.next_line().await.unwrap().unwrap();
+    assert!(banner.contains("register-data"), "{banner}");
+    signal(&child, Signal::TERM);
+    assert_eq!(child.wait().await.unwrap().code(), Some(143));
 }

@@ -12,6 +12,7 @@ async fn the_branch_chooses_the_file_and_its_keys_are_outputs() {
     let main = world.on_github("read-config", &[], &[]).await.succeeded();
     assert_eq!(main.output("resource_group"), "rg-mlopsv2-0001prod");
     assert_eq!(main.output("postfix"), "0001");
+    assert_eq!(main.output("changed"), "unchanged");
     let branch = [
         ("GITHUB_REF", "refs/heads/feature"),
         ("GITHUB_REF_NAME", "feature"),
@@ -34,7 +35,11 @@ async fn what_would_fail_later_fails_now_with_its_line() {
     world.file("config-infra-prod.yml", &long);
     let ran = world.on_github("read-config", &[], &[]).await;
     assert_eq!(ran.code, 2);
-    for word in ["line=8", "line=11", "storage account"] {
+    for word in [
+        "file=config-infra-prod.yml,line=8",
+        "line=11",
+        "storage account",
+    ] {
         assert!(ran.shown.contains(word), "{word}: {}", ran.shown);
     }
 }

@@ -112,8 +112,15 @@ async fn a_failed_step_of_a_pipeline_is_named_and_what_depends_on_it_does_not_ru
     let ran = world.stage("run-job", &[("file", "p.yml")]).await;
     assert_eq!(ran.code, 1, "{}", ran.shown);
     assert!(ran.shown.contains("step bad failed"), "{}", ran.shown);
-    assert!(ran.shown.contains("the reason"), "{}", ran.shown);
+    let error = ran.report.error.as_deref().unwrap();
+    assert!(
+        error.ends_with("ended as Failed: step bad failed"),
+        "{error}"
+    );
     let job = ran.report.job.unwrap();
+    let story = job.error.as_deref().unwrap();
+    assert!(story.contains("exited with status code 7"), "{story}");
+    assert_eq!(story.matches("the reason").count(), 1, "{story}");
     let after = job.steps.iter().find(|step| step.name == "after");
     assert!(
         after.is_none_or(|step| step.status != "Completed"),
@@ -173,6 +180,7 @@ async fn a_timeout_ends_the_wait_with_its_own_code_and_says_what_became_of_the_j
     let left = world.stage("run-job", &inputs("leave")).await;
     assert_eq!(left.code, 4, "{}", left.shown);
     assert!(left.shown.contains("it runs on"), "{}", left.shown);
+    assert_eq!(left.report.job.as_ref().unwrap().status, "Running");
     assert!(world.requests("POST", "/cancel").is_empty());
     let cancelled = world.stage("run-job", &inputs("cancel")).await;
     assert_eq!(cancelled.code, 4);
@@ -238,4 +246,158 @@ async fn a_log_cannot_issue_commands_to_the_host() {
             "{line}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_given_name_is_submitted_once_and_its_end_is_reported_again() {
+    let world = with_compute().await;
+    command(&world, "echo once");
+    let inputs = [("file", "job.yml"), ("name", "mine")];
+    for (first, second) in [
+        (
+            world.stage("run-job", &inputs).await,
+            world.stage("run-job", &inputs).await,
+        ),
+        (
+            world.on_github("run-job", &inputs, &[]).await,
+            world.on_github("run-job", &inputs, &[]).await,
+        ),
+    ] {
+        first.succeeded();
+        let second = second.succeeded();
+        assert_eq!(second.output("changed"), "unchanged");
+        assert_eq!(second.output("job-status"), "Completed");
+    }
+    assert_eq!(world.requests("PUT", "/jobs/").len(), 1);
+}
+
+#[tokio::test]
+async fn another_job_under_a_given_name_is_never_reported_as_ours() {
+    let world = with_compute().await;
+    let inputs = |name: &'static str| [("file", "job.yml"), ("name", name)];
+    command(&world, "echo one");
+    world.stage("run-job", &inputs("a")).await.succeeded();
+    world
+        .on_github("run-job", &inputs("b"), &[])
+        .await
+        .succeeded();
+    command(&world, "echo other");
+    for ran in [
+        world.stage("run-job", &inputs("a")).await,
+        world.on_github("run-job", &inputs("b"), &[]).await,
+    ] {
+        assert_eq!(ran.code, 1, "{}", ran.shown);
+        assert!(ran.shown.contains("exists already"), "{}", ran.shown);
+        assert!(ran.report.advice.is_some());
+        assert_eq!(ran.output("job-status"), "");
+    }
+    assert_eq!(world.requests("PUT", "/jobs/").len(), 2);
+}
+
+#[tokio::test]
+async fn a_failed_job_under_a_given_name_fails_again_and_says_how_to_run_it_anew() {
+    let world = with_compute().await;
+    command(&world, "exit 4");
+    let inputs = [("file", "job.yml"), ("name", "mine")];
+    world.stage("run-job", &inputs).await;
+    let again = world.stage("run-job", &inputs).await;
+    assert_eq!(again.code, 1, "{}", again.shown);
+    let advice = again.report.advice.unwrap();
+    assert!(advice.contains("give another `name`"), "{advice}");
+}
+
+#[tokio::test]
+async fn an_output_that_the_job_will_not_have_is_said_before_it_is_submitted() {
+    let world = with_compute().await;
+    world.file("taken", "a file");
+    world.file(
+        "job.yml",
+        "command: echo\noutputs:\n  model: {type: uri_folder}\nenvironment: azureml:AzureML-x@latest\ncompute: cpu\n",
+    );
+    let download = "modle=here\nmodel=taken\ndefault=there";
+    let inputs = [("file", "job.yml"), ("download", download)];
+    let before = world.writes();
+    let hasty = [inputs[0], ("download", "model=here"), ("wait", "false")];
+    assert_eq!(world.stage("run-job", &hasty).await.code, 2);
+    let ran = world.stage("run-job", &inputs).await;
+    assert_eq!(ran.code, 2, "{}", ran.shown);
+    for word in ["`modle`", "it has: model, default", "taken is not a folder"] {
+        assert!(ran.shown.contains(word), "{word}: {}", ran.shown);
+    }
+    assert_eq!(world.writes(), before);
+}
+
+#[tokio::test]
+async fn a_job_that_completed_is_a_success_also_where_its_log_and_metrics_cannot_be_read() {
+    let world = with_compute().await;
+    command(&world, "echo hidden");
+    let refused = |status| Fault::arm(status, "AuthenticationFailed", "No.");
+    let faults = world.emulator.faults();
+    faults.add("GET", "user_logs/std_log.txt", 9, refused(403));
+    faults.add("GET", "/mlflow/runs/get", 9, refused(400));
+    let ran = world
+        .stage("run-job", &[("file", "job.yml")])
+        .await
+        .succeeded();
+    assert_eq!(ran.output("job-status"), "Completed");
+    for word in ["the log of", "the job's metrics cannot be read"] {
+        assert!(ran.shown.contains(word), "{word}: {}", ran.shown);
+    }
+}
+
+#[tokio::test]
+async fn the_log_of_a_step_comes_before_its_end_and_the_schedulers_own_log_once() {
+    let world = with_compute().await;
+    world.file(
+        "p.yml",
+        "type: pipeline\nsettings: {default_compute: azureml:cpu}\njobs:\n  only:\n    command: echo first line\n    environment: azureml:AzureML-x@latest\n",
+    );
+    let inputs = [("file", "p.yml"), ("name", "pipe")];
+    let ran = world.stage("run-job", &inputs).await.succeeded();
+    let at = |text: &str| {
+        ran.shown
+            .find(text)
+            .unwrap_or_else(|| panic!("{text}: {}", ran.shown))
+    };
+    assert!(
+        at("only | first line") < at("-> Completed"),
+        "{}",
+        ran.shown
+    );
+    assert_eq!(ran.shown.matches("Log of pipe\n").count(), 1);
+}
+
+#[tokio::test]
+async fn a_submission_that_arrives_after_the_next_attempt_looked_for_it_is_attached_to() {
+    let world = with_compute().await;
+    command(&world, "sleep 600");
+    let inputs = [("file", "job.yml"), ("wait", "false")];
+    let first = world.on_github("run-job", &inputs, &[]).await.succeeded();
+    let faults = world.emulator.faults();
+    faults.add("GET", "/jobs/", 1, Fault::arm(404, "NotFound", "No job."));
+    let taken = Fault::arm(409, "UserError", "A job with this name already exists.");
+    faults.add("PUT", "/jobs/", 1, taken);
+    let second = world.on_github("run-job", &inputs, &[]).await.succeeded();
+    assert_eq!(faults.pending(), 0);
+    assert_eq!(second.output("job-name"), first.output("job-name"));
+    assert_eq!(second.output("changed"), "unchanged");
+    assert_eq!(world.emulator.job_names().len(), 1);
+}
+
+#[tokio::test]
+async fn a_refused_submission_fails_with_the_services_words_and_leaves_nothing_to_cancel() {
+    let world = with_compute().await;
+    command(&world, "true");
+    let refused = Fault::arm(400, "UserError", "The experiment is archived.");
+    world.emulator.faults().add("PUT", "/jobs/", 1, refused);
+    let inputs = [("file", "job.yml")];
+    let ran = world.on_github("run-job", &inputs, &[]).await;
+    assert_eq!(ran.code, 1, "{}", ran.shown);
+    assert!(
+        ran.shown.contains("The experiment is archived."),
+        "{}",
+        ran.shown
+    );
+    let state = read(world.folder.path(), "host/GITHUB_STATE");
+    assert!(state.contains("settled"), "{state}");
 }

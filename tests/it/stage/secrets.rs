@@ -2,6 +2,7 @@
 
 use aml_runner::emulator::Fault;
 
+use crate::support::process::start;
 use crate::support::world::{CLIENT_SECRET, Ran, World};
 
 /// Marks that every token, signed link and secret of a run carries.
@@ -64,4 +65,44 @@ async fn no_secret_shows_on_any_host_whether_the_stage_succeeds_or_fails() {
         all.iter().any(|ran| ran.code != 0),
         "nothing was made to fail"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_secret_shows_in_the_most_talkative_log_of_the_program_and_its_libraries() {
+    let world = World::new().await;
+    world.file(
+        "data.yml",
+        "name: d\ntype: uri_file\npath: https://a.blob.core.windows.net/c/x?sv=1&sig=planted-signature-4711%3D\n",
+    );
+    world.file("folder/x.csv", "1");
+    world.file("local.yml", "name: l\ntype: uri_folder\npath: folder\n");
+    let env = [
+        ("AML_RUNNER_LOG", "trace"),
+        (
+            "HTTPS_PROXY",
+            "http://user:planted-proxy-password@127.0.0.1:9",
+        ),
+        ("NO_PROXY", "localhost,.localhost,127.0.0.1"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    for args in [
+        &["register-data", "--file", "data.yml"][..],
+        &[
+            "register-data",
+            "--file",
+            "local.yml",
+            "--output",
+            "json",
+            "--verbose",
+        ],
+        &["connect", "--output", "json"],
+    ] {
+        let output = start(&world, args, &env).wait_with_output().await.unwrap();
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(text.contains("TRACE"), "{text}");
+        assert_eq!(output.status.code(), Some(0), "{text}");
+        for mark in ["planted", "eyJ0eXAi", "eyJhbGci"] {
+            assert!(!text.contains(mark), "{mark}: {text}");
+        }
+    }
 }

@@ -151,10 +151,7 @@ impl World {
             Box::new(out.clone()),
         );
         let mut ran = self.run(name, Arc::new(host), &out).await;
-        for entry in fs::read_dir(&temp).unwrap() {
-            ran.shown
-                .push_str(&fs::read_to_string(entry.unwrap().path()).unwrap_or_default());
-        }
+        ran.shown.push_str(&all_files(Path::new(&temp)));
         ran
     }
 
@@ -272,6 +269,22 @@ impl Write for Shown {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// The text of every file below a folder: a summary has a folder of its own.
+fn all_files(folder: &Path) -> String {
+    let paths = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    paths
+        .map(|path| {
+            if path.is_dir() {
+                all_files(&path)
+            } else {
+                fs::read_to_string(path).unwrap()
+            }
+        })
+        .collect()
 }
 
 /// A folder's file, for assertions on what a stage wrote.
