@@ -199,6 +199,7 @@ impl Blobs {
         if self.append(container, path, bytes) == Err(Refusal::NoBlob) {
             let mut content = Content::default();
             content.append(bytes);
+            // A job is not ended by a log that somebody deletes while it is written.
             self.put(container, path, BlobKind::Append, content, false, |blob| {
                 "text/plain".clone_into(&mut blob.content_type);
             })
