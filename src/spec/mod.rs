@@ -43,6 +43,19 @@ pub enum Expected {
     Environment,
     Data,
     Compute,
+    Model,
+    Component,
+    Datastore,
+    Schedule,
+    Endpoint,
+    Deployment,
+}
+
+/// The two families of endpoints: their resources, their fields and the way they are called differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndpointType {
+    Online,
+    Batch,
 }
 
 /// What the user gave besides the file; it wins over the same field of the file.
@@ -53,6 +66,8 @@ pub struct Overrides {
     /// Other inputs of the stage, by the field they replace: `type`, `path`, `size`, `min_instances`, `conda_file`, `build.path`, ...
     /// Relative local paths among them start from [`Source::working_directory`], not from the file.
     pub fields: Vec<(String, String)>,
+    /// Of which family the endpoint or deployment is; what the document says of itself counts without it.
+    pub endpoint_type: Option<EndpointType>,
     /// `--set key=value`: dotted keys with list indices, values typed as the SDK types them.
     pub set: Vec<(String, String)>,
 }

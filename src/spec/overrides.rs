@@ -43,8 +43,13 @@ pub(super) fn apply(
         put(root, "name", Node::text_input(name), report);
     }
     let versioned = match expected {
-        Expected::Environment | Expected::Data => true,
-        Expected::Job | Expected::Compute => false,
+        Expected::Environment | Expected::Data | Expected::Model | Expected::Component => true,
+        Expected::Job
+        | Expected::Compute
+        | Expected::Datastore
+        | Expected::Schedule
+        | Expected::Endpoint
+        | Expected::Deployment => false,
     };
     if let Some(version) = overrides.version.as_ref().filter(|_| versioned) {
         put(root, "version", Node::text_input(version), report);

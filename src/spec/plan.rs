@@ -84,6 +84,12 @@ pub enum Target {
         name: String,
         version: Version,
     },
+    /// `onlineEndpoints/<endpoint>/deployments/<name>`: `endpoints` is the collection that the endpoint is in.
+    Deployment {
+        endpoints: &'static str,
+        endpoint: String,
+        name: String,
+    },
     /// `components/azureml_anonymous/versions/<hash>`: the service answers with an id of its own.
     Anonymous {
         collection: &'static str,

@@ -328,6 +328,11 @@ impl<'a> Session<'a> {
                     name,
                     version,
                 } => format!("{collection}/{name}/{version:?}"),
+                Target::Deployment {
+                    endpoints,
+                    endpoint,
+                    name,
+                } => format!("{endpoints}/{endpoint}/deployments/{name}"),
                 Target::Anonymous {
                     collection,
                     name,

@@ -142,7 +142,11 @@ async fn write(context: &Context, azure: &Azure, plan: &Plan) -> Result<Applied,
 fn name_of(plan: &Plan) -> &str {
     match plan.requests.last().map(|request| &request.target) {
         Some(Target::Named { name, .. }) => name.as_deref().unwrap_or_default(),
-        Some(Target::Versioned { name, .. } | Target::Anonymous { name, .. }) => name,
+        Some(
+            Target::Versioned { name, .. }
+            | Target::Deployment { name, .. }
+            | Target::Anonymous { name, .. },
+        ) => name,
         None => "",
     }
 }

@@ -38,7 +38,15 @@ impl DocumentInputs {
         // No input says what a job runs.
         let says_enough = match expected {
             Expected::Job => !self.set.0.is_empty(),
-            Expected::Data | Expected::Environment | Expected::Compute => {
+            Expected::Data
+            | Expected::Environment
+            | Expected::Compute
+            | Expected::Model
+            | Expected::Component
+            | Expected::Datastore
+            | Expected::Schedule
+            | Expected::Endpoint
+            | Expected::Deployment => {
                 self.name.is_some() || !fields.is_empty() || !self.set.0.is_empty()
             }
         };
@@ -54,6 +62,7 @@ impl DocumentInputs {
             name: self.name.clone(),
             version: self.version.clone(),
             fields,
+            endpoint_type: None,
             set: self.set_pairs(context)?,
         };
         let (file, folder) = (self.file.clone(), context.working_directory.clone());

@@ -32,21 +32,37 @@ fn translate_in_place(
     translate(&source, &LocalFiles)
 }
 
-/// What the conformance kit calls the kinds that this version translates.
+/// What the conformance kit calls the kinds.
 fn expected_of(kind: &str) -> Option<Expected> {
     match kind {
         "job" => Some(Expected::Job),
         "data" => Some(Expected::Data),
         "environment" => Some(Expected::Environment),
         "compute" => Some(Expected::Compute),
+        "model" => Some(Expected::Model),
+        "component" => Some(Expected::Component),
+        "datastore" => Some(Expected::Datastore),
+        "schedule" => Some(Expected::Schedule),
+        "online-endpoint" | "batch-endpoint" => Some(Expected::Endpoint),
+        "online-deployment" | "batch-deployment" => Some(Expected::Deployment),
         _ => None,
     }
 }
 
-/// Jobs are submitted under this name, by the SDK as well.
+/// The names under which the oracle writes what a stage names.
 fn overrides_of(kind: &str) -> Overrides {
+    let (name, fields) = match kind {
+        "job" => (Some("oracle-job"), Vec::new()),
+        "online-endpoint" | "batch-endpoint" => (Some("oracle-endpoint"), Vec::new()),
+        "online-deployment" | "batch-deployment" => (
+            Some("oracle-deployment"),
+            vec![("endpoint_name".to_owned(), "oracle-endpoint".to_owned())],
+        ),
+        _ => (None, Vec::new()),
+    };
     Overrides {
-        name: (kind == "job").then(|| "oracle-job".to_owned()),
+        name: name.map(str::to_owned),
+        fields,
         ..Overrides::default()
     }
 }

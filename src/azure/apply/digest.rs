@@ -38,6 +38,11 @@ impl Execution {
                 Target::Named { collection, name } => {
                     format!("{collection}/{}", name.as_deref().unwrap_or_default())
                 }
+                Target::Deployment {
+                    endpoints,
+                    endpoint,
+                    name,
+                } => format!("{endpoints}/{endpoint}/deployments/{name}"),
                 // A version that the service counts up says nothing of the content.
                 Target::Versioned {
                     collection,

@@ -109,6 +109,11 @@ impl Execution {
             Target::Versioned {
                 collection, name, ..
             } => format!("{collection}/{name}/versions/{}", self.shown_version(index)),
+            Target::Deployment {
+                endpoints,
+                endpoint,
+                name,
+            } => format!("{endpoints}/{endpoint}/deployments/{name}"),
             Target::Anonymous {
                 collection,
                 name,
@@ -129,7 +134,8 @@ impl Execution {
                 }
                 | Target::Anonymous { version, .. },
             ) => version.clone(),
-            Some(Target::Versioned { .. } | Target::Named { .. }) | None => "<next version>".into(),
+            Some(Target::Versioned { .. } | Target::Named { .. } | Target::Deployment { .. })
+            | None => "<next version>".into(),
         }
     }
 

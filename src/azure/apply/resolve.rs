@@ -191,6 +191,11 @@ impl Execution {
                 .version
                 .map(|version| versioned(collection, name, version))
                 .ok_or_else(|| ApplyError::Plan(format!("{collection}/{name} needs a version"))),
+            Target::Deployment {
+                endpoints,
+                endpoint,
+                name,
+            } => Ok(deployment(endpoints, endpoint, name)),
             Target::Anonymous {
                 collection,
                 name,
@@ -198,6 +203,11 @@ impl Execution {
             } => Ok(versioned(collection, name, version)),
         }
     }
+}
+
+pub(super) fn deployment(endpoints: &str, endpoint: &str, name: &str) -> String {
+    let (endpoint, name) = (Address::segment(endpoint), Address::segment(name));
+    format!("{endpoints}/{endpoint}/deployments/{name}")
 }
 
 fn versioned(collection: &str, name: &str, version: &str) -> String {

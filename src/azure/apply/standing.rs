@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::compare::{Comparison, Scope};
 use super::look_up::{container, get, text};
+use super::resolve::deployment;
 use super::symbols::Standing;
 use super::{ApplyError, Execution, compute};
 use crate::azure::Address;
@@ -24,7 +25,8 @@ impl Execution {
                 Target::Named { collection, name } => match name {
                     // A job is not looked at: whether its name is taken is for the one who chose it.
                     Some(name) if *collection != "jobs" => {
-                        self.named(index, request, collection, name).await
+                        let path = format!("{collection}/{}", Address::segment(name));
+                        self.named(index, request, &path).await
                     }
                     Some(_) | None => Ok(Standing::Write {
                         version: None,
@@ -32,6 +34,14 @@ impl Execution {
                         otherwise: None,
                     }),
                 },
+                Target::Deployment {
+                    endpoints,
+                    endpoint,
+                    name,
+                } => {
+                    let path = deployment(endpoints, endpoint, name);
+                    self.named(index, request, &path).await
+                }
                 Target::Versioned {
                     collection,
                     name,
@@ -58,26 +68,28 @@ impl Execution {
         &self,
         index: usize,
         request: &Request,
-        collection: &str,
-        name: &str,
+        path: &str,
     ) -> Result<Standing, ApplyError> {
-        let path = format!("{collection}/{}", Address::segment(name));
         let (there, sent) = futures::try_join!(
-            async { Ok(self.if_there(get(&path, request.api_version)).await?) },
+            async { Ok(self.if_there(get(path, request.api_version)).await?) },
             self.known_body(index, None)
         )?;
         let Some(there) = there else {
             return Ok(write_new(None));
         };
-        let same = match &sent {
-            Some(sent) if collection == "computes" => {
-                compute::same(self.comparison(Scope::InPlace), name, sent, &there.body)?
-            }
-            Some(sent) => self.comparison(Scope::InPlace).same(sent, &there.body),
-            None => false,
+        let same = match (&sent, &request.target) {
+            (
+                Some(sent),
+                Target::Named {
+                    collection: "computes",
+                    name: Some(name),
+                },
+            ) => compute::same(self.comparison(Scope::InPlace), name, sent, &there.body)?,
+            (Some(sent), _) => self.comparison(Scope::InPlace).same(sent, &there.body),
+            (None, _) => false,
         };
         Ok(if same {
-            unchanged(there.body, None, &path)
+            unchanged(there.body, None, path)
         } else {
             Standing::Write {
                 version: None,

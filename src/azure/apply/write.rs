@@ -180,7 +180,9 @@ impl Execution {
                 let version = self.standing(owner).await?.version().map(str::to_owned);
                 (Some(name.clone()), version)
             }
-            Target::Named { .. } | Target::Anonymous { .. } => (None, None),
+            Target::Named { .. } | Target::Deployment { .. } | Target::Anonymous { .. } => {
+                (None, None)
+            }
         };
         Ok(Mark {
             name: asset.unwrap_or_else(random),
@@ -256,7 +258,10 @@ impl Execution {
                         (taken || goal.version.as_ref() != Some(&next)).then_some(next)
                     }
                 },
-                Target::Versioned { .. } | Target::Named { .. } | Target::Anonymous { .. } => None,
+                Target::Versioned { .. }
+                | Target::Named { .. }
+                | Target::Deployment { .. }
+                | Target::Anonymous { .. } => None,
             };
             let Some(version) = free else {
                 return Err(refused.into());
@@ -295,7 +300,9 @@ impl Execution {
         let version = match &request.target {
             // The service answers with a version of its own (service notes 10).
             Target::Anonymous { .. } => id.rsplit('/').next().map(str::to_owned),
-            Target::Versioned { .. } | Target::Named { .. } => goal.version.clone(),
+            Target::Versioned { .. } | Target::Named { .. } | Target::Deployment { .. } => {
+                goal.version.clone()
+            }
         };
         // Most collections answer 201 to everything; a plain 200 tells of something that was there. A version that was not there
         // when we looked was then made by somebody else meanwhile, with the same content: the service refuses any other.
@@ -394,13 +401,16 @@ fn collection(target: &Target) -> &'static str {
         Target::Named { collection, .. }
         | Target::Versioned { collection, .. }
         | Target::Anonymous { collection, .. } => collection,
+        Target::Deployment { .. } => "deployments",
     }
 }
 
 fn own_name(target: &Target, chosen: Option<&str>) -> String {
     match target {
         Target::Named { name, .. } => name.as_deref().or(chosen).unwrap_or_default().to_owned(),
-        Target::Versioned { name, .. } | Target::Anonymous { name, .. } => name.clone(),
+        Target::Versioned { name, .. }
+        | Target::Deployment { name, .. }
+        | Target::Anonymous { name, .. } => name.clone(),
     }
 }
 

@@ -17,13 +17,22 @@ use super::fields::{Field, Fields};
 use super::problem::{Report, nearest};
 use super::session::Session;
 
+/// How the kind of a document is told from the others of its expectation.
+#[derive(Clone, Copy)]
+enum Fits {
+    /// There is no other.
+    Only,
+    /// By the word under `type`, in the spelling of [`KindDef::name`]; the first row when there is none.
+    Type,
+}
+
 /// A kind of document.
 struct KindDef {
     /// The word that users write under `type`; of kinds that have none, what they are called.
     name: &'static str,
     expected: Expected,
-    /// Whether `type` chooses among several kinds of this expectation.
-    chosen_by_type: bool,
+    /// Whether a document of this expectation is of this kind.
+    fits: Fits,
     /// Plans the writes. `base` is the folder that relative paths of the document start from.
     translate: fn(&mut Session<'_>, Fields<'_>, &Path),
 }
@@ -32,31 +41,31 @@ static KINDS: &[KindDef] = &[
     KindDef {
         name: "command",
         expected: Expected::Job,
-        chosen_by_type: true,
+        fits: Fits::Type,
         translate: command::translate,
     },
     KindDef {
         name: "pipeline",
         expected: Expected::Job,
-        chosen_by_type: true,
+        fits: Fits::Type,
         translate: pipeline::translate,
     },
     KindDef {
         name: "data",
         expected: Expected::Data,
-        chosen_by_type: false,
+        fits: Fits::Only,
         translate: data::translate,
     },
     KindDef {
         name: "environment",
         expected: Expected::Environment,
-        chosen_by_type: false,
+        fits: Fits::Only,
         translate: environment::translate,
     },
     KindDef {
         name: "compute",
         expected: Expected::Compute,
-        chosen_by_type: false,
+        fits: Fits::Only,
         translate: compute::translate,
     },
 ];
@@ -80,9 +89,17 @@ pub(super) fn translate(
 
 fn choose(root: &Field<'_>, expected: Expected, report: &mut Report) -> Option<&'static KindDef> {
     let mut rows = KINDS.iter().filter(|kind| kind.expected == expected);
-    let first = rows.clone().next()?;
-    let written = root.node.get("type").filter(|_| first.chosen_by_type);
-    // A job without `type` is a command job.
+    let Some(first) = rows.clone().next() else {
+        root.problem(
+            report,
+            "files of this kind are not supported by this version",
+        );
+        return None;
+    };
+    let written = match first.fits {
+        Fits::Only => None,
+        Fits::Type => root.node.get("type"),
+    };
     let Some(node) = written else {
         return Some(first);
     };

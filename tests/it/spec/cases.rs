@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use aml_runner::spec::{LocalFiles, Overrides, Plan, Problems, Source, translate};
+use aml_runner::spec::{EndpointType, LocalFiles, Overrides, Plan, Problems, Source, translate};
 use serde_json::Value;
 
 use super::canon::compare;
-use super::expected_of;
 use super::render::{render, shown};
+use super::{expected_of, overrides_of};
 
 fn folders(of: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(of).unwrap().map(|entry| entry.unwrap().path());
@@ -27,23 +27,31 @@ fn texts(value: &Value) -> Vec<(String, String)> {
 }
 
 /// `overrides.json`: `name`, `version`, `fields` and `set`, as the stage would give them.
-fn overrides(case: &Path, job: bool) -> Overrides {
+fn overrides(case: &Path, kind: &str) -> Overrides {
     let given: Value = match fs::read(case.join("overrides.json")) {
         Ok(bytes) => serde_json::from_slice(&bytes).unwrap(),
         Err(_) => Value::Null,
     };
     let text = |key: &str| given[key].as_str().map(str::to_owned);
+    let usual = overrides_of(kind);
+    let mut fields = usual.fields;
+    fields.extend(texts(&given["fields"]));
     Overrides {
-        name: text("name").or_else(|| job.then(|| "oracle-job".to_owned())),
+        name: text("name").or(usual.name),
         version: text("version"),
-        fields: texts(&given["fields"]),
+        fields,
+        endpoint_type: match given["endpoint-type"].as_str() {
+            Some("online") => Some(EndpointType::Online),
+            Some("batch") => Some(EndpointType::Batch),
+            Some(_) | None => None,
+        },
         set: texts(&given["set"]),
     }
 }
 
 fn translated(case: &Path, kind: &str) -> Result<Plan, Problems> {
     let file = case.join("in.yml").is_file().then(|| Path::new("in.yml"));
-    let overrides = overrides(case, kind == "job");
+    let overrides = overrides(case, kind);
     let source = Source {
         expected: expected_of(kind).unwrap(),
         file,

@@ -119,7 +119,7 @@ fn the_accelerators_files_are_sent_as_the_sdk_sends_them() {
         assert!(
             verdicts
                 .iter()
-                .all(|(.., verdict)| matches!(verdict, Verdict::Passed))
+                .all(|(.., verdict)| !matches!(verdict, Verdict::Failed(_)))
         );
     }
 }
@@ -132,9 +132,10 @@ fn the_examples_files_are_sent_as_the_sdk_sends_them() {
             .filter(|(.., verdict)| matches!(verdict, Verdict::Failed(_)))
             .count();
         assert_eq!(failed, 0);
-        let late = verdicts
-            .iter()
-            .filter(|(kind, _, verdict)| kind != "job" && matches!(verdict, Verdict::Later(_)));
+        let late = verdicts.iter().filter(|(kind, _, verdict)| {
+            ["data", "environment", "compute"].contains(&kind.as_str())
+                && matches!(verdict, Verdict::Later(_))
+        });
         assert_eq!(
             late.count(),
             0,

@@ -58,6 +58,11 @@ fn path_of(request: &Request) -> String {
             };
             format!("{collection}/{name}/versions/{version}")
         }
+        Target::Deployment {
+            endpoints,
+            endpoint,
+            name,
+        } => format!("{endpoints}/{endpoint}/deployments/{name}"),
         Target::Anonymous {
             collection,
             name,
@@ -129,9 +134,10 @@ fn spell(plan: &Plan, request: &Request, reference: &Reference) -> String {
             Target::Named {
                 name: Some(name), ..
             } => name.clone(),
-            Target::Named { .. } | Target::Versioned { .. } | Target::Anonymous { .. } => {
-                "oracle-job".into()
-            }
+            Target::Named { .. }
+            | Target::Versioned { .. }
+            | Target::Deployment { .. }
+            | Target::Anonymous { .. } => "oracle-job".into(),
         },
         Reference::VersionOf(index) => path_of(&plan.requests[*index])
             .rsplit('/')
