@@ -23,7 +23,7 @@ use super::session::Session;
 use super::settings::{Distribution, Resources, Unknown};
 
 pub(super) const API: &str = "2024-01-01-preview";
-const ANONYMOUS: &str = "azureml_anonymous";
+pub(super) const ANONYMOUS: &str = "azureml_anonymous";
 /// What else than inputs and outputs a command may name: the SDK lets through what its component object has.
 const PROPERTIES: [&str; 14] = [
     "inputs",
@@ -111,7 +111,7 @@ impl Component {
 
 /// First half of the SHA-256 of the specification as a UUID. The service answers with an id of its own; this one only has to be
 /// the same for equal components.
-fn anonymous_version(spec: &Value) -> String {
+pub(super) fn anonymous_version(spec: &Value) -> String {
     let digest = hex::encode(Sha256::digest(python::dumps_sorted(spec)));
     [
         &digest[..8],
