@@ -63,6 +63,35 @@ pub(super) fn resolve(session: &mut Session<'_>, field: &Field<'_>, base: &Path)
     }
 }
 
+/// The id of the environment that a deployment names or defines inline; one with a name is registered under it.
+pub(super) fn of_deployment(
+    session: &mut Session<'_>,
+    field: &Field<'_>,
+    base: &Path,
+) -> Option<Draft> {
+    let has = |name: &str| field.node.get(name);
+    if has("name").is_some() {
+        let fields = field.fields(&mut session.report)?;
+        let request = register(session, fields, base)?;
+        return Some(Draft::reference(Reference::Answer(request)));
+    }
+    if let Some(version) = has("version") {
+        let version = Field::at_path(version, &format!("{}.version", field.path));
+        version.problem(&mut session.report, "a version needs a `name` too");
+        return None;
+    }
+    if field
+        .node
+        .as_text()
+        .is_some_and(|text| text.starts_with("file:"))
+    {
+        let message = "a deployment has its environment inline or by its name, not in a file";
+        field.problem(&mut session.report, message);
+        return None;
+    }
+    resolve(session, field, base)
+}
+
 /// Says what is wrong with an environment that has no effect where it stands: its form counts, not whether it could be built.
 pub(super) fn check(session: &mut Session<'_>, field: &Field<'_>, base: &Path) {
     let text = field.node.as_text();
