@@ -69,11 +69,7 @@ pub(super) fn translate(session: &mut Session<'_>, mut fields: Fields<'_>, base:
         .cloned()
         .collect();
     super::command::put_inputs(session, &given, base, &mut body);
-    let mut declared = Object::default();
-    for (name, output) in &outputs {
-        declared.put(*name, output.job_body());
-    }
-    body.put_filled("outputs", declared);
+    super::command::put_outputs(&outputs, &mut body);
     let steps = fields
         .take("jobs")
         .and_then(|field| field.entries(&mut session.report))
