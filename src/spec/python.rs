@@ -43,6 +43,37 @@ pub(super) fn float(value: f64) -> String {
     format!("{digits}e{sign}{:02}", exponent.unsigned_abs())
 }
 
+/// `repr(text)`: in single quotes, or in double ones if only single ones occur in it.
+pub(super) fn quoted(text: &str) -> String {
+    let quote = if text.contains('\'') && !text.contains('"') {
+        '"'
+    } else {
+        '\''
+    };
+    let mut out = String::from(quote);
+    for c in text.chars() {
+        match c {
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c == quote || c == '\\' => out.extend(['\\', c]),
+            c => out.push(c),
+        }
+    }
+    out.push(quote);
+    out
+}
+
+/// `format(Decimal(repr(value)), "f")`: the digits of [`float`] without an exponent.
+pub(super) fn decimal(value: f64) -> String {
+    let text = float(value);
+    if text.contains('e') {
+        format!("{value}")
+    } else {
+        text
+    }
+}
+
 /// The value as it goes into a request.
 pub(super) fn json_of(node: &Node) -> Value {
     match &node.kind {
@@ -216,6 +247,25 @@ mod tests {
             (1e300, "1e+300"),
         ] {
             assert_eq!(float(value), expected);
+        }
+    }
+
+    #[test]
+    fn floats_without_exponent_keep_their_digits() {
+        for (value, expected) in [(1e-5, "0.00001"), (1.0, "1.0"), (1e16, "10000000000000000")] {
+            assert_eq!(decimal(value), expected);
+        }
+    }
+
+    #[test]
+    fn texts_are_quoted_as_python_shows_them() {
+        for (text, expected) in [
+            ("a", "'a'"),
+            ("o'b", "\"o'b\""),
+            ("o'b\"", "'o\\'b\"'"),
+            ("a\\\n", "'a\\\\\\n'"),
+        ] {
+            assert_eq!(quoted(text), expected);
         }
     }
 

@@ -1,5 +1,6 @@
 //! The table of YAML kinds. A kind is one file here and one row in [`KINDS`].
 
+mod automl;
 mod command;
 mod compute;
 mod data;
@@ -51,6 +52,12 @@ static KINDS: &[KindDef] = &[
         translate: pipeline::translate,
     },
     KindDef {
+        name: "automl",
+        expected: Expected::Job,
+        fits: Fits::Type,
+        translate: automl::translate,
+    },
+    KindDef {
         name: "data",
         expected: Expected::Data,
         fits: Fits::Only,
@@ -71,7 +78,7 @@ static KINDS: &[KindDef] = &[
 ];
 
 /// Job types that the service has and this version has not.
-const LATER_JOBS: [&str; 5] = ["sweep", "automl", "spark", "parallel", "finetuning"];
+const LATER_JOBS: [&str; 4] = ["sweep", "spark", "parallel", "finetuning"];
 
 pub(super) fn translate(
     session: &mut Session<'_>,
