@@ -1,5 +1,6 @@
 //! The table of YAML kinds. A kind is one file here and one row in [`KINDS`].
 
+mod automl;
 mod command;
 mod compute;
 mod data;
@@ -71,6 +72,12 @@ static KINDS: &[KindDef] = &[
         translate: spark::translate,
     },
     KindDef {
+        name: "automl",
+        expected: Expected::Job,
+        fits: Fits::Type,
+        translate: automl::translate,
+    },
+    KindDef {
         name: "data",
         expected: Expected::Data,
         fits: Fits::Only,
@@ -121,7 +128,7 @@ static KINDS: &[KindDef] = &[
 ];
 
 /// Job types that the service has and this version has not.
-const LATER_JOBS: [&str; 3] = ["automl", "finetuning", "distillation"];
+const LATER_JOBS: [&str; 2] = ["finetuning", "distillation"];
 /// Types of steps that are no jobs of their own.
 const STEPS_ONLY: [&str; 3] = ["parallel", "import", "data_transfer"];
 
