@@ -25,6 +25,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "spec::plan",
             "spec::Plan",
+            "spec::EndpointType",
             "host::IdentityOffer",
             "host::ServiceConnection",
             "host::ConnectionScheme",
