@@ -12,6 +12,7 @@ pub mod register_data;
 pub mod register_environment;
 pub mod run_job;
 mod sign_in;
+pub mod smoke_test;
 pub mod traffic;
 
 use std::fmt;
@@ -29,6 +30,7 @@ pub static STAGES: &[&Stage] = &[
     &create_compute::STAGE,
     &register_data::STAGE,
     &run_job::STAGE,
+    &smoke_test::STAGE,
 ];
 
 /// The stage of that name.
