@@ -1,11 +1,12 @@
 //! The table of YAML kinds. A kind is one file here and one row in [`KINDS`].
 
-mod automl;
+pub(super) mod automl;
 mod command;
 mod compute;
 mod data;
 mod environment;
 mod pipeline;
+mod schedule;
 
 use std::path::Path;
 use std::sync::LazyLock;
@@ -68,6 +69,12 @@ static KINDS: &[KindDef] = &[
         expected: Expected::Environment,
         fits: Fits::Only,
         translate: environment::translate,
+    },
+    KindDef {
+        name: "schedule",
+        expected: Expected::Schedule,
+        fits: Fits::Only,
+        translate: schedule::translate,
     },
     KindDef {
         name: "compute",

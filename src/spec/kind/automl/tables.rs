@@ -186,7 +186,7 @@ const SERIES: &[Row] = &[
     row("features_unknown_at_forecast_time", Shape::Other(columns)),
 ];
 
-/// `auto` or a whole number; a job sends them as modes and zero not at all.
+/// `auto` or a whole number, which a job sends as modes; zero is not sent at all.
 fn auto_or_number(field: &Field<'_>, spelling: Spelling, report: &mut Report) -> Option<Value> {
     let value = auto_or_integer(field, report)?;
     mode(
@@ -198,9 +198,9 @@ fn auto_or_number(field: &Field<'_>, spelling: Spelling, report: &mut Report) ->
 
 fn mode(value: Value, spelling: Spelling, custom: fn(Value) -> Value) -> Option<Value> {
     match spelling {
+        _ if value == 0 => None,
         Spelling::Step => Some(value),
         Spelling::Job if value == "auto" => Some(json!({"mode": "Auto"})),
-        Spelling::Job if value == 0 => None,
         Spelling::Job => Some(custom(value)),
     }
 }
@@ -233,10 +233,10 @@ fn lags(field: &Field<'_>, spelling: Spelling, report: &mut Report) -> Option<Va
         .iter()
         .filter_map(|item| item.integer(report))
         .collect();
-    match spelling {
-        Spelling::Step => Some(values),
-        Spelling::Job => (!empty).then(|| json!({"mode": "Custom", "values": values})),
-    }
+    (!empty).then(|| match spelling {
+        Spelling::Step => values,
+        Spelling::Job => json!({"mode": "Custom", "values": values}),
+    })
 }
 
 fn auto_or_integer(field: &Field<'_>, report: &mut Report) -> Option<Value> {
