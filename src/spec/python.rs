@@ -20,6 +20,53 @@ pub(super) fn text_of(node: &Node) -> Option<String> {
     }
 }
 
+/// `str(value)` of anything that PyYAML loads.
+pub(super) fn str_of(node: &Node) -> String {
+    text_of(node).unwrap_or_else(|| repr(node))
+}
+
+/// `repr(value)`: texts in quotes, lists and mappings with theirs inside.
+fn repr(node: &Node) -> String {
+    match &node.kind {
+        Kind::Text(text) => quoted(text),
+        Kind::Sequence(items) => {
+            let items: Vec<_> = items.iter().map(repr).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Kind::Mapping(entries) => {
+            let entry = |(key, value): &(Node, Node)| format!("{}: {}", repr(key), repr(value));
+            let entries: Vec<_> = entries.iter().map(entry).collect();
+            format!("{{{}}}", entries.join(", "))
+        }
+        Kind::Null | Kind::Bool(_) | Kind::Integer(_) | Kind::Float(_) | Kind::Timestamp(_) => {
+            text_of(node).unwrap_or_default()
+        }
+    }
+}
+
+/// Single quotes, unless only double ones save escaping.
+pub(super) fn quoted(text: &str) -> String {
+    let quote = if text.contains('\'') && !text.contains('"') {
+        '"'
+    } else {
+        '\''
+    };
+    let mut out = String::from(quote);
+    for c in text.chars() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c == quote => out.extend(['\\', c]),
+            c if c.is_control() => out.push_str(&format!("\\x{:02x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out.push(quote);
+    out
+}
+
 /// `repr(value)`: the shortest digits that read back the same, with an exponent below 1e-4 and from 1e16.
 pub(super) fn float(value: f64) -> String {
     if value.is_nan() {
@@ -41,27 +88,6 @@ pub(super) fn float(value: f64) -> String {
     }
     let sign = if exponent < 0 { '-' } else { '+' };
     format!("{digits}e{sign}{:02}", exponent.unsigned_abs())
-}
-
-/// `repr(text)`: in single quotes, or in double ones if only single ones occur in it.
-pub(super) fn quoted(text: &str) -> String {
-    let quote = if text.contains('\'') && !text.contains('"') {
-        '"'
-    } else {
-        '\''
-    };
-    let mut out = String::from(quote);
-    for c in text.chars() {
-        match c {
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if c == quote || c == '\\' => out.extend(['\\', c]),
-            c => out.push(c),
-        }
-    }
-    out.push(quote);
-    out
 }
 
 /// `format(Decimal(repr(value)), "f")`: the digits of [`float`] without an exponent.
@@ -258,15 +284,13 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_quoted_as_python_shows_them() {
-        for (text, expected) in [
-            ("a", "'a'"),
-            ("o'b", "\"o'b\""),
-            ("o'b\"", "'o\\'b\"'"),
-            ("a\\\n", "'a\\\\\\n'"),
-        ] {
-            assert_eq!(quoted(text), expected);
-        }
+    fn values_are_written_as_python_writes_them() {
+        let yaml = "[a, \"it's\", 'say \"it''s\"', 1, 2.0, null, true, {k: [x]}]";
+        let node = super::super::yaml::parse_value(yaml).unwrap();
+        assert_eq!(
+            str_of(&node),
+            r#"['a', "it's", 'say "it\'s"', 1, 2.0, None, True, {'k': ['x']}]"#
+        );
     }
 
     #[test]

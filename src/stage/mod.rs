@@ -12,6 +12,7 @@ pub mod register_data;
 pub mod register_environment;
 pub mod run_job;
 mod sign_in;
+pub mod traffic;
 
 use std::fmt;
 

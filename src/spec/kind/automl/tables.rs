@@ -2,12 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
-use super::shape::{Literal, Row, Shape, Words, float, read_table, row};
+use super::shape::{Literal, Row, Shape, Words, read_table, row};
 use super::words;
 use crate::spec::fields::Field;
 use crate::spec::io::Spelling;
 use crate::spec::problem::{Report, nearest};
 use crate::spec::python;
+use crate::spec::sweep;
 
 /// Fields that the three tasks share.
 pub(super) const COMMON: &[Row] = &[
@@ -121,7 +122,7 @@ fn parameters(field: &Field<'_>, _spelling: Spelling, report: &mut Report) -> Op
         let value = if field.node.is_null() {
             Some(Value::Null)
         } else {
-            let number = float(&field).map(Value::from);
+            let number = sweep::float_of(&field);
             number.or_else(|| field.text(report).map(Value::String))
         };
         body.extend(value.map(|value| (name.to_owned(), value)));
