@@ -3,6 +3,7 @@
 pub mod connect;
 pub mod context;
 pub mod create_compute;
+pub mod create_schedule;
 pub mod document;
 pub mod inputs;
 pub mod links;
@@ -29,6 +30,7 @@ pub static STAGES: &[&Stage] = &[
     &create_compute::STAGE,
     &register_data::STAGE,
     &run_job::STAGE,
+    &create_schedule::STAGE,
 ];
 
 /// The stage of that name.
