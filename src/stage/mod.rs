@@ -3,6 +3,7 @@
 pub mod connect;
 pub mod context;
 pub mod create_compute;
+pub mod create_schedule;
 pub mod document;
 pub mod inputs;
 pub mod links;
@@ -31,6 +32,7 @@ pub static STAGES: &[&Stage] = &[
     &register_data::STAGE,
     &run_job::STAGE,
     &smoke_test::STAGE,
+    &create_schedule::STAGE,
 ];
 
 /// The stage of that name.

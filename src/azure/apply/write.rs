@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::look_up::{container, noun, text};
 use super::resolve::{Own, datastore_root};
+use super::schedule::is_schedule;
 use super::symbols::{Code, Standing, Written, needs_of};
 use super::{Applied, AppliedAsset, ApplyError, Execution};
 use crate::azure::blob::Container;
@@ -225,6 +226,12 @@ impl Execution {
                         exists,
                         otherwise,
                     };
+                    if exists
+                        && is_schedule(&self.plan.requests[index])
+                        && let Some(written) = self.schedule_as_asked(index).await?
+                    {
+                        return Ok(written);
+                    }
                     self.write(index, name, goal).await
                 }
             }

@@ -1,6 +1,6 @@
 //! The table of YAML kinds. A kind is one file here and one row in [`KINDS`].
 
-mod automl;
+pub(super) mod automl;
 mod command;
 mod compute;
 mod data;
@@ -10,6 +10,7 @@ mod environment;
 mod family;
 mod model;
 mod pipeline;
+mod schedule;
 mod spark;
 mod sweep;
 
@@ -88,6 +89,12 @@ static KINDS: &[KindDef] = &[
         expected: Expected::Environment,
         fits: Fits::Only,
         translate: environment::translate,
+    },
+    KindDef {
+        name: "schedule",
+        expected: Expected::Schedule,
+        fits: Fits::Only,
+        translate: schedule::translate,
     },
     KindDef {
         name: "compute",

@@ -3,6 +3,7 @@
 mod assets;
 mod connect;
 mod create_compute;
+mod create_schedule;
 mod dry_run;
 mod interrupted;
 mod kit;
