@@ -12,7 +12,7 @@ use super::plan::{Part, Reference, Target, Version};
 use super::problem::Report;
 use super::reference::{self, REGISTRY, asset_id};
 use super::session::Session;
-use super::yaml::{self, Node};
+use super::yaml;
 
 pub(super) const API: &str = "2023-04-01-preview";
 const COLLECTION: &str = "environments";
@@ -303,7 +303,7 @@ fn conda_file(session: &mut Session<'_>, field: &Field<'_>, base: &Path) -> Opti
     }
     let text = field.text(&mut session.report)?;
     let path = super::session::absolute(base, &text);
-    let node: Node = session.load(field, &path)?;
+    let node = session.load(field, &path)?;
     if !node.is_null() && node.entries().is_none() {
         let message = format!("`{text}` is no conda file: it holds {}", node.describe());
         field.problem(&mut session.report, message);

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::inputs::{InputProblem, InputProblems, Lines};
 use super::{Context, FILE, links};
 use crate::azure::Azure;
-use crate::azure::apply::{Applied, Execution};
-use crate::report::{PhaseKind, Resource};
+use crate::azure::apply::{Applied, ApplyError, Execution};
+use crate::report::{Change, PhaseKind, Resource};
 use crate::secret::Secret;
 use crate::spec::{self, Expected, LocalFiles, Overrides, Plan, Source};
 
@@ -93,10 +93,18 @@ impl DocumentInputs {
     }
 }
 
-/// Shows what would be sent, in the log and in the report. Needs no credentials; what it could not look up stays as written.
-pub(crate) fn show_plan(context: &Context, plan: Plan) -> anyhow::Result<()> {
+/// Shows what would be sent, in the log and in the report. With credentials, what exists is read first; it needs none: what
+/// could not be looked up stays as written.
+pub(crate) async fn show_plan(context: &Context, plan: Plan) -> anyhow::Result<()> {
     mask_secrets(context, &plan);
-    let preview = Execution::new(context.offline()?, plan, spec::yaml_to_json).preview(None)?;
+    let preview = match context.reader()? {
+        Some(azure) => {
+            let execution = Execution::new(azure, plan, spec::yaml_to_json);
+            read_ahead(context, &execution).await?;
+            execution.preview(None)?
+        }
+        None => Execution::new(context.offline()?, plan, spec::yaml_to_json).preview(None)?,
+    };
     let (mut uploads, mut requests) = (Vec::new(), Vec::new());
     for upload in preview.uploads {
         context.note(format!(
@@ -109,16 +117,45 @@ pub(crate) fn show_plan(context: &Context, plan: Plan) -> anyhow::Result<()> {
     }
     for request in preview.requests {
         let (path, version, body) = (request.path, request.api_version, request.body);
-        context.note(format!("PUT {path}?api-version={version}"));
+        let change = request.change.map(Change::as_str);
+        let known = change
+            .map(|change| format!(" ({change})"))
+            .unwrap_or_default();
+        context.note(format!("PUT {path}?api-version={version}{known}"));
         for line in serde_json::to_string_pretty(&body)?.lines() {
             context.note(line);
         }
-        requests.push(json!({"method": "PUT", "path": path, "api-version": version, "body": body}));
+        requests.push(json!({
+            "method": "PUT", "path": path, "api-version": version, "body": body, "change": change,
+        }));
     }
     let mut report = context.report();
     report.plan = Some(json!({"uploads": uploads, "requests": requests}));
     report.notes.push("dry run: nothing was sent".to_owned());
     Ok(())
+}
+
+/// The reads of a dry run. What is missing is no error here: an earlier stage, which was not run for real either, may make it.
+async fn read_ahead(context: &Context, execution: &Execution) -> anyhow::Result<()> {
+    let _phase = context.phase("looking up", PhaseKind::Working);
+    let reading = async { Ok(execution.look_up().await) };
+    match context.within("looking up", reading).await? {
+        Ok(()) => Ok(()),
+        Err(ApplyError::Missing(missing)) => {
+            for missing in missing {
+                context.warn(missing.text(), missing.place.as_ref());
+            }
+            Ok(())
+        }
+        Err(ApplyError::Arm(error)) => {
+            context.warn(
+                format!("what exists could not be looked up, so it stays as written: {error}"),
+                None,
+            );
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Fields of request bodies that hold a password or a key; an attached machine's and a cluster's administrator.
@@ -156,7 +193,7 @@ pub(crate) async fn register(
     id_output: &str,
 ) -> anyhow::Result<()> {
     if context.inputs.dry_run {
-        return show_plan(context, plan);
+        return show_plan(context, plan).await;
     }
     let azure = context.azure()?;
     let execution = Execution::new(azure.clone(), plan, spec::yaml_to_json);

@@ -31,6 +31,7 @@ pub(in crate::spec) struct Port {
     pub(in crate::spec) kind: String,
     pub(in crate::spec) optional: bool,
     pub(in crate::spec) has_default: bool,
+    pub(in crate::spec) mode: Option<String>,
 }
 
 impl Port {
@@ -171,10 +172,8 @@ fn input_port(field: &Field<'_>, report: &mut Report) -> Option<(Object, Port)> 
                 format!("an input of type `{}` has no default", port.kind),
             );
         }
-        body.put_some(
-            "mode",
-            fields.choice("mode", report, &PORT_MODES, Case::Exact),
-        );
+        port.mode = fields.choice("mode", report, &PORT_MODES, Case::Exact);
+        body.put_some("mode", port.mode.clone());
     }
     fields.refuse_rest(report);
     Some((body, port))
@@ -277,10 +276,8 @@ pub(super) fn read_outputs(
         let mut body = Object::default();
         body.put("type", kind.clone());
         body.put_some("description", fields.text("description", report));
-        body.put_some(
-            "mode",
-            fields.choice("mode", report, &PORT_MODES, Case::Exact),
-        );
+        let mode = fields.choice("mode", report, &PORT_MODES, Case::Exact);
+        body.put_some("mode", mode.clone());
         if PRIMITIVES.contains(&kind.as_str()) {
             // Whatever else such an output says has no effect.
             body.put_some("early_available", fields.flag("early_available", report));
@@ -292,6 +289,7 @@ pub(super) fn read_outputs(
             name.to_owned(),
             Port {
                 kind,
+                mode,
                 ..Port::default()
             },
         ));
@@ -305,8 +303,8 @@ pub(in crate::spec) fn declared_literal(node: &Node) -> (Value, Port) {
     let default = python::text_of(node).unwrap_or_default();
     let port = Port {
         kind: kind.into(),
-        optional: false,
         has_default: true,
+        ..Port::default()
     };
     (serde_json::json!({"type": kind, "default": default}), port)
 }

@@ -143,6 +143,16 @@ fn output_asset(mut fields: Fields<'_>, texts: Texts, report: &mut Report) -> Op
 }
 
 impl Output {
+    /// The type and mode that an inline step's output takes over when it is bound to this one.
+    pub(in crate::spec) fn declared_type(&self) -> (String, Option<String>) {
+        match self {
+            Self::Bare | Self::Bound(_) => ("uri_folder".into(), None),
+            // The SDK takes the text for a literal here, and for a folder where it is sent.
+            Self::Path(_) => ("string".into(), None),
+            Self::Asset(asset) => (asset.kind.clone(), asset.mode.clone()),
+        }
+    }
+
     /// Job outputs; `None` stands for the default, a folder.
     pub(in crate::spec) fn job_body(&self) -> Object {
         let mut body = Object::default();

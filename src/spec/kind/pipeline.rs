@@ -1,32 +1,22 @@
 //! `type: pipeline`: steps that run as a graph. Each step is a command component, inline, in a file of the project or registered.
 
-mod settings;
+mod graph;
 mod step;
 
 use std::path::Path;
 
-use crate::spec::binding;
-use crate::spec::component::literal_type;
 use crate::spec::draft::{Draft, Object};
 use crate::spec::fields::{Case, Field, Fields};
-use crate::spec::io::{self, Input, Keys, Output, Texts};
+use crate::spec::io::{self, Input, Keys, Texts};
 use crate::spec::job;
+use crate::spec::problem::Problems;
 use crate::spec::python;
 use crate::spec::reference::{compute_id, pipeline_compute_id};
 use crate::spec::session::Session;
 
-use step::{Step, StepSource};
+use graph::{Planned, Ports};
 
 const API: &str = "2024-01-01-preview";
-
-/// What the steps of a pipeline can refer to.
-pub(super) struct Graph<'n> {
-    inputs: Vec<(&'n str, Input<'n>)>,
-    outputs: Vec<(&'n str, Output)>,
-    steps: Vec<Step<'n>>,
-    /// Steps that something is wrong with; what refers to them is not wrong, too.
-    unread: Vec<&'n str>,
-}
 
 pub(super) fn translate(session: &mut Session<'_>, mut fields: Fields<'_>, base: &Path) {
     let mut body = Object::default();
@@ -74,28 +64,16 @@ pub(super) fn translate(session: &mut Session<'_>, mut fields: Fields<'_>, base:
         declared.put(*name, output.job_body());
     }
     body.put_filled("outputs", declared);
-    let steps = fields
+    let ports = Ports::of_values(&inputs, &outputs);
+    let planned = fields
         .take("jobs")
-        .and_then(|field| field.entries(&mut session.report))
-        .unwrap_or_default();
-    let mut graph = Graph {
-        inputs,
-        outputs,
-        steps: Vec::new(),
-        unread: Vec::new(),
-    };
-    for (name, field) in &steps {
-        match step::read(session, name, field, base) {
-            Some(step) => graph.steps.push(step),
-            None => graph.unread.push(name),
-        }
-    }
-    let mut jobs = Object::default();
-    for index in 0..graph.steps.len() {
-        let has_compute = compute_field.is_some() || has_default;
-        if let Some(node) = step::plan(session, &graph, index, base, has_compute) {
-            jobs.put(graph.steps[index].name, node);
-        }
+        .and_then(|field| graph::plan(session, &field, ports, base));
+    let Planned {
+        jobs,
+        without_compute,
+    } = planned.unwrap_or_default();
+    if compute_field.is_none() && !has_default {
+        session.report.extend(Problems(without_compute));
     }
     body.put_filled("jobs", jobs);
     fields.refuse_rest(&mut session.report);
@@ -163,148 +141,4 @@ fn needs_prefix(session: &mut Session<'_>, field: &Field<'_>, text: &str) {
         &mut session.report,
         format!("`{text}` is written `azureml:{text}` here"),
     );
-}
-
-/// A type and a mode, found by following an expression.
-type Source = (String, Option<String>);
-
-impl<'n> Graph<'n> {
-    /// What an expression refers to, from the point of view of an inline step whose input or output it is.
-    fn source(&self, expression: &str) -> Result<Source, String> {
-        if binding::targets(expression).len() > 1 {
-            return Err(format!(
-                "`{expression}` is more than one expression; bind to one of them"
-            ));
-        }
-        match binding::path(expression).as_slice() {
-            ["parent", "inputs", name] => {
-                let input = self
-                    .inputs
-                    .iter()
-                    .find(|(known, _)| known == name)
-                    .map(|(_, input)| input);
-                let missing = || {
-                    let hint = crate::spec::problem::nearest(
-                        name,
-                        self.inputs.iter().map(|(known, _)| *known),
-                    );
-                    format!("the pipeline has no input `{name}`{hint}")
-                };
-                input.map(input_source).ok_or_else(missing)
-            }
-            ["parent", "outputs", name] => {
-                let output = self
-                    .outputs
-                    .iter()
-                    .find(|(known, _)| known == name)
-                    .map(|(_, output)| output);
-                let missing = || {
-                    let hint = crate::spec::problem::nearest(
-                        name,
-                        self.outputs.iter().map(|(known, _)| *known),
-                    );
-                    format!("the pipeline has no output `{name}`{hint}")
-                };
-                output.map(output_source).ok_or_else(missing)
-            }
-            ["parent", "jobs", step, direction, name] => self.step_source(step, direction, name, 0),
-            _ => Err(format!(
-                "`{expression}` refers to nothing: use `parent.inputs`, `parent.outputs` or `parent.jobs`"
-            )),
-        }
-    }
-
-    fn step_source(
-        &self,
-        step: &str,
-        direction: &str,
-        name: &str,
-        depth: usize,
-    ) -> Result<Source, String> {
-        if self.unread.contains(&step) {
-            return Ok(("uri_folder".into(), None));
-        }
-        let Some(found) = self.steps.iter().find(|known| known.name == step) else {
-            let hint =
-                crate::spec::problem::nearest(step, self.steps.iter().map(|known| known.name));
-            return Err(format!("the pipeline has no step `{step}`{hint}"));
-        };
-        if depth > self.steps.len() {
-            return Err(format!("`{step}` refers to itself"));
-        }
-        let missing = || format!("the step `{step}` has no `{name}` among its {direction}");
-        let declared = match &found.source {
-            StepSource::Local(component) => {
-                let port = if direction == "inputs" {
-                    component.input(name)
-                } else {
-                    component.output(name)
-                };
-                return port
-                    .map(|port| (port.kind.clone(), None))
-                    .ok_or_else(missing);
-            }
-            StepSource::Inline | StepSource::Registered(_) => direction,
-        };
-        if declared == "inputs" {
-            let input = found
-                .inputs
-                .iter()
-                .find(|(known, _)| *known == name)
-                .map(|(_, input)| input);
-            return match input.ok_or_else(missing)? {
-                Input::Literal { node, .. } => {
-                    match node.as_text().filter(|text| binding::is_input(text)) {
-                        Some(text) => self.follow(text, depth),
-                        None => Ok((literal_type(node).into(), None)),
-                    }
-                }
-                Input::Asset(asset) => Ok((asset.kind.clone(), None)),
-            };
-        }
-        let output = found
-            .outputs
-            .iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, output)| output);
-        match output.ok_or_else(missing)? {
-            Output::Bound(text) => self.source(text).map(|(kind, _)| (kind, None)),
-            output @ (Output::Bare | Output::Path(_) | Output::Asset(_)) => {
-                Ok((output_source(output).0, None))
-            }
-        }
-    }
-
-    fn follow(&self, expression: &str, depth: usize) -> Result<Source, String> {
-        match binding::path(expression).as_slice() {
-            ["parent", "jobs", step, direction, name] => {
-                self.step_source(step, direction, name, depth + 1)
-            }
-            _ => self.source(expression),
-        }
-    }
-}
-
-fn input_source(input: &Input<'_>) -> Source {
-    match input {
-        Input::Literal { node, .. } => (literal_type(node).into(), None),
-        Input::Asset(asset) => (asset.kind.clone(), asset.mode.clone()),
-    }
-}
-
-fn output_source(output: &Output) -> Source {
-    match output {
-        Output::Bare | Output::Bound(_) => ("uri_folder".into(), None),
-        // The SDK takes the text for a literal here, and for a folder where it is sent.
-        Output::Path(_) => ("string".into(), None),
-        Output::Asset(asset) => (asset.kind.clone(), asset.mode.clone()),
-    }
-}
-
-/// A step's literal input in the spelling of steps.
-fn step_literal(text: String) -> Object {
-    let mut body = Object::default();
-    body.put("job_input_type", "literal");
-    body.put("value", text);
-    body
 }

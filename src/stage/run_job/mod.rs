@@ -127,7 +127,7 @@ async fn run(context: &Context, raw: RawInputs) -> anyhow::Result<()> {
     let plan = document.plan(context, Expected::Job, fields).await?;
     finish::check_downloads(context, &plan, &downloads)?;
     if context.inputs.dry_run {
-        return document::show_plan(context, plan);
+        return document::show_plan(context, plan).await;
     }
     let azure = context.azure()?;
     let submission = submit::Submission {

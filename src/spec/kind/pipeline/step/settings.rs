@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::step::StepSource;
+use super::source::StepSource;
 use crate::spec::component::Component;
 use crate::spec::draft::Object;
 use crate::spec::fields::{Field, Fields};
@@ -124,7 +124,7 @@ impl Settings {
         if self.beside.is_empty() {
             return;
         }
-        let declared = |component: &&mut Component| component.resources.clone();
+        let declared = |component: &&mut Component| component.defaults.resources.clone();
         let own = self
             .resources
             .take()
@@ -142,13 +142,21 @@ impl Settings {
             .resources
             .map(|resources| resources.body(Spelling::Step));
         let resources = resources.or_else(|| {
-            declared(|component| Some(component.resources.as_ref()?.body(Spelling::Step)))
+            declared(|component| Some(component.defaults.resources.as_ref()?.body(Spelling::Step)))
         });
         let distribution = self
             .distribution
             .map(|distribution| distribution.body(Spelling::Step));
         let distribution = distribution.or_else(|| {
-            declared(|component| Some(component.distribution.as_ref()?.body(Spelling::Step)))
+            declared(|component| {
+                Some(
+                    component
+                        .defaults
+                        .distribution
+                        .as_ref()?
+                        .body(Spelling::Step),
+                )
+            })
         });
         body.put_some("display_name", self.display_name);
         body.put_some("tags", self.tags);
