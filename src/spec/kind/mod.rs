@@ -3,6 +3,7 @@
 mod command;
 mod compute;
 mod data;
+mod datastore;
 mod deployment;
 mod endpoint;
 mod environment;
@@ -79,6 +80,12 @@ static KINDS: &[KindDef] = &[
         expected: Expected::Model,
         fits: Fits::Only,
         translate: model::translate,
+    },
+    KindDef {
+        name: "datastore",
+        expected: Expected::Datastore,
+        fits: Fits::Only,
+        translate: datastore::translate,
     },
     KindDef {
         name: "online endpoint",
@@ -168,6 +175,16 @@ fn choose(
         field.problem(report, message);
     }
     found
+}
+
+/// A name that the service alone has rules for.
+fn not_empty(field: &Field<'_>, report: &mut Report) -> Option<String> {
+    let text = field.text(report)?;
+    if text.is_empty() {
+        field.problem(report, "a name must not be empty");
+        return None;
+    }
+    Some(text)
 }
 
 static ASSET_NAME: LazyLock<Regex> =

@@ -6,6 +6,7 @@ mod create_compute;
 mod dry_run;
 mod interrupted;
 mod kit;
+mod models;
 mod read_config;
 mod refused;
 mod run_job;
