@@ -428,7 +428,7 @@ impl<'n> Field<'n> {
     }
 
     /// The value as it is, if it is a binding and bindings may stand here.
-    fn binding(&self) -> Option<Value> {
+    pub(super) fn binding(&self) -> Option<Value> {
         let text = self.node.as_text()?;
         (self.bindings && super::binding::found_in(text)).then(|| Value::String(text.to_owned()))
     }

@@ -20,6 +20,8 @@ mod reference;
 mod session;
 mod settings;
 mod snapshot;
+mod spark;
+mod sweep;
 pub mod yaml;
 
 pub use files::LocalFiles;

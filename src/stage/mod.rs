@@ -14,6 +14,7 @@ pub mod register_environment;
 pub mod register_model;
 pub mod run_job;
 mod sign_in;
+pub mod traffic;
 
 use std::fmt;
 

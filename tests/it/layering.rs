@@ -24,6 +24,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "spec::plan",
             "spec::Plan",
+            "spec::EndpointType",
             "host::IdentityOffer",
             "host::ServiceConnection",
             "host::ConnectionScheme",

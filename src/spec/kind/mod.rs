@@ -10,6 +10,8 @@ mod environment;
 mod family;
 mod model;
 mod pipeline;
+mod spark;
+mod sweep;
 
 use std::path::Path;
 use std::sync::LazyLock;
@@ -56,6 +58,18 @@ static KINDS: &[KindDef] = &[
         expected: Expected::Job,
         fits: Fits::Type,
         translate: pipeline::translate,
+    },
+    KindDef {
+        name: "sweep",
+        expected: Expected::Job,
+        fits: Fits::Type,
+        translate: sweep::translate,
+    },
+    KindDef {
+        name: "spark",
+        expected: Expected::Job,
+        fits: Fits::Type,
+        translate: spark::translate,
     },
     KindDef {
         name: "data",
@@ -114,7 +128,9 @@ static KINDS: &[KindDef] = &[
 ];
 
 /// Job types that the service has and this version has not.
-const LATER_JOBS: [&str; 5] = ["sweep", "automl", "spark", "parallel", "finetuning"];
+const LATER_JOBS: [&str; 3] = ["automl", "finetuning", "distillation"];
+/// Types of steps that are no jobs of their own.
+const STEPS_ONLY: [&str; 3] = ["parallel", "import", "data_transfer"];
 
 pub(super) fn translate(
     session: &mut Session<'_>,
@@ -162,6 +178,8 @@ fn choose(
     if found.is_none() {
         let message = if LATER_JOBS.contains(&text.as_str()) {
             format!("jobs of type `{text}` are not supported by this version")
+        } else if STEPS_ONLY.contains(&text.as_str()) {
+            format!("`{text}` is no job of its own: make it a step of a `pipeline`")
         } else {
             let names = KINDS
                 .iter()
