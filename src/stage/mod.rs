@@ -10,7 +10,9 @@ pub mod links;
 mod names;
 pub mod read_config;
 pub mod register_data;
+pub mod register_datastore;
 pub mod register_environment;
+pub mod register_model;
 pub mod run_job;
 mod sign_in;
 pub mod smoke_test;
@@ -29,7 +31,9 @@ pub static STAGES: &[&Stage] = &[
     &read_config::STAGE,
     &register_environment::STAGE,
     &create_compute::STAGE,
+    &register_datastore::STAGE,
     &register_data::STAGE,
+    &register_model::STAGE,
     &run_job::STAGE,
     &smoke_test::STAGE,
     &create_schedule::STAGE,
