@@ -1,15 +1,20 @@
 //! The stages: order of steps and the words the user reads. This file owns what a stage is and the list of them.
 
+pub mod allocate_traffic;
 pub mod connect;
 pub mod context;
 pub mod create_compute;
+pub mod create_deployment;
+pub mod create_endpoint;
 pub mod document;
+pub(crate) mod endpoint;
 pub mod inputs;
 pub mod links;
 mod names;
 pub mod read_config;
 pub mod register_data;
 pub mod register_environment;
+pub mod rollback;
 pub mod run_job;
 mod sign_in;
 pub mod traffic;
@@ -29,6 +34,10 @@ pub static STAGES: &[&Stage] = &[
     &create_compute::STAGE,
     &register_data::STAGE,
     &run_job::STAGE,
+    &create_endpoint::STAGE,
+    &create_deployment::STAGE,
+    &allocate_traffic::STAGE,
+    &rollback::STAGE,
 ];
 
 /// The stage of that name.
