@@ -35,6 +35,11 @@ impl Object {
         }
     }
 
+    /// Puts everything of another object.
+    pub(super) fn append(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

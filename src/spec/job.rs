@@ -8,12 +8,39 @@ use super::fields::{Field, Fields};
 use super::io::{self, Spelling};
 use super::kind::job_name;
 use super::plan::{Reference, Target};
+use super::problem::Report;
 use super::reference::compute_id;
 use super::session::Session;
 use super::settings;
 
 /// Reads the common fields into `body` and returns the job's name.
 pub(super) fn common(
+    session: &mut Session<'_>,
+    fields: &mut Fields<'_>,
+    body: &mut Object,
+) -> Option<String> {
+    let name = names(session, fields, body);
+    let report = &mut session.report;
+    body.put_some("properties", fields.read("properties", report, io::texts));
+    body.put_some(
+        "identity",
+        fields
+            .take("identity")
+            .and_then(|field| settings::identity(&field, Spelling::Job, report)),
+    );
+    body.put_some("services", services(fields, report));
+    name
+}
+
+/// Interactive services. Not every type of job has them in its request, but the SDK checks them in each.
+pub(super) fn services(fields: &mut Fields<'_>, report: &mut Report) -> Option<Object> {
+    fields
+        .take("services")
+        .and_then(|field| settings::services(&field, Spelling::Job, report))
+}
+
+/// What a job is called, described and filed under; returns its name.
+pub(super) fn names(
     session: &mut Session<'_>,
     fields: &mut Fields<'_>,
     body: &mut Object,
@@ -37,19 +64,6 @@ pub(super) fn common(
     );
     body.put_some("description", fields.text("description", report));
     body.put_some("tags", fields.read("tags", report, io::texts));
-    body.put_some("properties", fields.read("properties", report, io::texts));
-    body.put_some(
-        "identity",
-        fields
-            .take("identity")
-            .and_then(|field| settings::identity(&field, Spelling::Job, report)),
-    );
-    body.put_some(
-        "services",
-        fields
-            .take("services")
-            .and_then(|field| settings::services(&field, Spelling::Job, report)),
-    );
     body.put("isArchived", false);
     name
 }

@@ -19,6 +19,8 @@ mod reference;
 mod session;
 mod settings;
 mod snapshot;
+mod spark;
+mod sweep;
 pub mod yaml;
 
 pub use files::LocalFiles;
@@ -126,7 +128,14 @@ pub fn translate(source: &Source<'_>, files: &dyn Files) -> Result<Plan, Problem
             directory,
             &mut session.report,
         );
-        kind::translate(&mut session, &Field::root(&root), source.expected, &base);
+        let family = source.overrides.endpoint_type;
+        kind::translate(
+            &mut session,
+            &Field::root(&root),
+            source.expected,
+            family,
+            &base,
+        );
     }
     session.finish()
 }

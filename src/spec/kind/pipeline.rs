@@ -59,11 +59,7 @@ pub(super) fn translate(session: &mut Session<'_>, mut fields: Fields<'_>, base:
         .cloned()
         .collect();
     super::command::put_inputs(session, &given, base, &mut body);
-    let mut declared = Object::default();
-    for (name, output) in &outputs {
-        declared.put(*name, output.job_body());
-    }
-    body.put_filled("outputs", declared);
+    super::command::put_outputs(&outputs, &mut body);
     let ports = Ports::of_values(&inputs, &outputs);
     let planned = fields
         .take("jobs")
