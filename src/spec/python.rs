@@ -108,6 +108,74 @@ fn json_key(key: &Node) -> String {
     }
 }
 
+/// A mapping with `str(value)` of its values.
+pub(super) fn texts(values: Value) -> Value {
+    match values {
+        Value::Object(entries) => entries
+            .into_iter()
+            .map(|(key, value)| match value {
+                Value::String(text) => (key, text),
+                Value::Null
+                | Value::Bool(_)
+                | Value::Number(_)
+                | Value::Array(_)
+                | Value::Object(_) => (key, repr(&value)),
+            })
+            .map(|(key, text)| (key, Value::String(text)))
+            .collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            values
+        }
+    }
+}
+
+/// `repr(value)` of what JSON can hold.
+fn repr(value: &Value) -> String {
+    match value {
+        Value::Null => "None".into(),
+        Value::Bool(true) => "True".into(),
+        Value::Bool(false) => "False".into(),
+        Value::Number(number) => match number.as_f64().filter(|_| number.is_f64()) {
+            Some(value) => float(value),
+            None => number.to_string(),
+        },
+        Value::String(text) => quoted(text),
+        Value::Array(items) => {
+            let items: Vec<_> = items.iter().map(repr).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::Object(entries) => {
+            let entries: Vec<_> = entries
+                .iter()
+                .map(|(key, value)| format!("{}: {}", quoted(key), repr(value)))
+                .collect();
+            format!("{{{}}}", entries.join(", "))
+        }
+    }
+}
+
+fn quoted(text: &str) -> String {
+    let quote = if text.contains('\'') && !text.contains('"') {
+        '"'
+    } else {
+        '\''
+    };
+    let mut out = String::from(quote);
+    for c in text.chars() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c == quote => out.extend(['\\', c]),
+            c if c.is_ascii_control() => out.push_str(&format!("\\x{:02x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out.push(quote);
+    out
+}
+
 /// `json.dumps(value, sort_keys=True)`: ASCII only, a blank after every comma and colon.
 pub(super) fn dumps_sorted(value: &Value) -> String {
     let mut out = String::new();

@@ -10,7 +10,9 @@ use crate::spec::code;
 use crate::spec::draft::{Draft, Object};
 use crate::spec::environment;
 use crate::spec::fields::{Field, Fields};
+use crate::spec::io;
 use crate::spec::problem::Report;
+use crate::spec::python;
 use crate::spec::session::Session;
 use crate::spec::settings::{Distribution, Resources, Unknown};
 
@@ -43,6 +45,11 @@ pub(super) fn read(
     component.read_common(&mut fields, Some(true), &mut session.report);
     component.read_ports(&mut fields, &mut session.report);
     let report = &mut session.report;
+    if let Some(field) = fields.take("properties") {
+        let properties = io::values(&field, report);
+        component.properties = properties.clone().map(python::texts);
+        component.spec.put_some("properties", properties);
+    }
     component.defaults.resources = fields
         .take("resources")
         .and_then(|field| Resources::read(&field, Unknown::Dropped, report));

@@ -1,6 +1,7 @@
 //! The table of YAML kinds. A kind is one file here and one row in [`KINDS`].
 
 mod command;
+mod component;
 mod compute;
 mod data;
 mod environment;
@@ -10,6 +11,8 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use regex::Regex;
+
+pub(super) use pipeline::graph::{Binding, Planned, Ports, plan as plan_graph};
 
 use super::Expected;
 use super::binding::pattern;
@@ -49,6 +52,12 @@ static KINDS: &[KindDef] = &[
         expected: Expected::Job,
         fits: Fits::Type,
         translate: pipeline::translate,
+    },
+    KindDef {
+        name: "component",
+        expected: Expected::Component,
+        fits: Fits::Only,
+        translate: component::translate,
     },
     KindDef {
         name: "data",
