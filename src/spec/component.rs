@@ -30,7 +30,7 @@ use super::settings::{Distribution, Resources};
 pub(super) const API: &str = "2024-01-01-preview";
 /// What is said of an input that is not given.
 pub(super) const NEEDS_INPUT: &str = "the component needs this input and has no default for it";
-const ANONYMOUS: &str = "azureml_anonymous";
+pub(super) const ANONYMOUS: &str = "azureml_anonymous";
 
 /// A type of component.
 pub(super) struct ComponentType {
@@ -319,7 +319,7 @@ impl Component {
 
 /// First half of the SHA-256 of the specification as a UUID. The service answers with an id of its own; this one only has to be
 /// the same for equal components.
-fn anonymous_version(spec: &Value) -> String {
+pub(super) fn anonymous_version(spec: &Value) -> String {
     let digest = hex::encode(Sha256::digest(python::dumps_sorted(spec)));
     [
         &digest[..8],

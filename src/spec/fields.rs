@@ -200,7 +200,7 @@ impl<'n> Field<'n> {
     /// What the value is, for a message; passwords and keys are not repeated.
     fn found(&self) -> String {
         let name = self.path.rsplit('.').next().unwrap_or_default();
-        if ["password", "secret", "key"]
+        if ["password", "secret", "key", "token", "certificate"]
             .iter()
             .any(|word| name.contains(word))
         {
@@ -351,6 +351,16 @@ impl<'n> Field<'n> {
         value
     }
 
+    /// Any finite number, written or in quotes.
+    pub(super) fn number(&self, report: &mut Report) -> Option<f64> {
+        let text = self.node.scalar_text().filter(|_| self.is_number());
+        let number = text.and_then(|text| text.trim().parse().ok());
+        if number.is_none() {
+            self.expected(report, "a number");
+        }
+        number
+    }
+
     /// A number, written or in quotes.
     pub(super) fn is_number(&self) -> bool {
         match &self.node.kind {
@@ -429,7 +439,7 @@ impl<'n> Field<'n> {
     }
 
     /// The value as it is, if it is a binding and bindings may stand here.
-    fn binding(&self) -> Option<Value> {
+    pub(super) fn binding(&self) -> Option<Value> {
         let text = self.node.as_text()?;
         (self.bindings && super::binding::found_in(text)).then(|| Value::String(text.to_owned()))
     }

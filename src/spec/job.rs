@@ -8,6 +8,7 @@ use super::fields::{Field, Fields};
 use super::io::{self, Spelling};
 use super::kind::job_name;
 use super::plan::{Reference, Target};
+use super::problem::Report;
 use super::reference::compute_id;
 use super::session::Session;
 use super::settings;
@@ -35,6 +36,41 @@ pub(super) fn common_of(
     body: &mut Object,
     otherwise: Shown,
 ) -> Option<String> {
+    let name = names_of(session, fields, body, otherwise);
+    let report = &mut session.report;
+    body.put_some("properties", fields.read("properties", report, io::texts));
+    body.put_some(
+        "identity",
+        fields
+            .take("identity")
+            .and_then(|field| settings::identity(&field, Spelling::Job, report)),
+    );
+    body.put_some("services", services(fields, report));
+    name
+}
+
+/// Interactive services. Not every type of job has them in its request, but the SDK checks them in each.
+pub(super) fn services(fields: &mut Fields<'_>, report: &mut Report) -> Option<Object> {
+    fields
+        .take("services")
+        .and_then(|field| settings::services(&field, Spelling::Job, report))
+}
+
+/// What a job is called, described and filed under; returns its name.
+pub(super) fn names(
+    session: &mut Session<'_>,
+    fields: &mut Fields<'_>,
+    body: &mut Object,
+) -> Option<String> {
+    names_of(session, fields, body, Shown::default())
+}
+
+fn names_of(
+    session: &mut Session<'_>,
+    fields: &mut Fields<'_>,
+    body: &mut Object,
+    otherwise: Shown,
+) -> Option<String> {
     fields.read_only(&["$schema", "id", "creation_context", "status", "log_files"]);
     let report = &mut session.report;
     let name = fields.read("name", report, job_name);
@@ -56,19 +92,6 @@ pub(super) fn common_of(
     let description = fields.text("description", report);
     body.put_some("description", description.or(otherwise.description));
     body.put_some("tags", fields.read("tags", report, io::texts));
-    body.put_some("properties", fields.read("properties", report, io::texts));
-    body.put_some(
-        "identity",
-        fields
-            .take("identity")
-            .and_then(|field| settings::identity(&field, Spelling::Job, report)),
-    );
-    body.put_some(
-        "services",
-        fields
-            .take("services")
-            .and_then(|field| settings::services(&field, Spelling::Job, report)),
-    );
     body.put("isArchived", false);
     name
 }

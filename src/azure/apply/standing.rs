@@ -6,7 +6,7 @@ use super::compare::{Comparison, Scope};
 use super::look_up::{container, get, text};
 use super::resolve::deployment;
 use super::symbols::Standing;
-use super::{ApplyError, Execution, compute};
+use super::{ApplyError, Execution, compute, schedule};
 use crate::azure::Address;
 use crate::spec::plan::{Request, Target, Version};
 
@@ -85,6 +85,9 @@ impl Execution {
                     name: Some(name),
                 },
             ) => compute::same(self.comparison(Scope::InPlace), name, sent, &there.body)?,
+            (Some(sent), _) if schedule::is_schedule(request) => {
+                schedule::same(self.comparison(Scope::InPlace), sent, &there.body)
+            }
             (Some(sent), _) => self.comparison(Scope::InPlace).same(sent, &there.body),
             (None, _) => false,
         };
@@ -184,7 +187,7 @@ impl Execution {
         })
     }
 
-    fn comparison(&self, scope: Scope) -> Comparison {
+    pub(super) fn comparison(&self, scope: Scope) -> Comparison {
         Comparison {
             scope,
             read_yaml: self.read_yaml,

@@ -10,7 +10,6 @@ use crate::spec::code;
 use crate::spec::draft::{Draft, Object};
 use crate::spec::environment;
 use crate::spec::fields::{Field, Fields};
-use crate::spec::io;
 use crate::spec::problem::Report;
 use crate::spec::python;
 use crate::spec::session::Session;
@@ -45,10 +44,18 @@ pub(super) fn read(
     component.read_common(&mut fields, Some(true), &mut session.report);
     component.read_ports(&mut fields, &mut session.report);
     let report = &mut session.report;
-    if let Some(field) = fields.take("properties") {
-        let properties = io::values(&field, report);
-        component.properties = properties.clone().map(python::texts);
-        component.spec.put_some("properties", properties);
+    if let Some(entries) = fields.read("properties", report, Field::entries) {
+        let texts = entries.iter().map(|(name, field)| {
+            let text = python::str_of(field.node);
+            ((*name).to_owned(), text.into())
+        });
+        component.properties = Some(Value::Object(texts.collect()));
+        let raw = entries
+            .iter()
+            .map(|(name, field)| ((*name).to_owned(), python::json_of(field.node)));
+        component
+            .spec
+            .put("properties", Value::Object(raw.collect()));
     }
     component.defaults.resources = fields
         .take("resources")

@@ -20,7 +20,17 @@ use of_component::Runs;
 
 const API: &str = "2024-01-01-preview";
 
-pub(super) fn translate(session: &mut Session<'_>, mut fields: Fields<'_>, base: &Path) {
+pub(super) fn translate(session: &mut Session<'_>, fields: Fields<'_>, base: &Path) {
+    let (name, body) = definition(session, fields, base);
+    job::submit(session, name, API, body);
+}
+
+/// What a pipeline says of itself: its name, and the properties of its request.
+pub(super) fn definition(
+    session: &mut Session<'_>,
+    mut fields: Fields<'_>,
+    base: &Path,
+) -> (Option<String>, Object) {
     let mut body = Object::default();
     body.put("jobType", "Pipeline");
     let runs = of_component::read(session, &mut fields, base);
@@ -73,7 +83,7 @@ pub(super) fn translate(session: &mut Session<'_>, mut fields: Fields<'_>, base:
     }
     body.put_some("settings", settings.map(|settings| settings.body));
     fields.refuse_rest(&mut session.report);
-    job::submit(session, name, API, body);
+    (name, body)
 }
 
 /// What is given to the inputs and outputs of a pipeline that declares none.
@@ -87,11 +97,7 @@ fn put_ports(
     let given = inputs.iter().filter(|(_, input)| !is_blank(input));
     let given: Vec<_> = given.cloned().collect();
     super::command::put_inputs(session, &given, base, body);
-    let mut declared = Object::default();
-    for (name, output) in outputs {
-        declared.put(*name, output.job_body());
-    }
-    body.put_filled("outputs", declared);
+    super::command::put_outputs(outputs, body);
 }
 
 /// The service takes no empty values for a pipeline's inputs.

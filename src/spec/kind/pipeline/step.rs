@@ -2,6 +2,7 @@
 //! are read, then each is planned, because an inline step takes the types of its ports from what they are bound to. A type is one
 //! file here and one row in [`STEPS`].
 
+mod automl;
 mod command;
 mod pipeline;
 mod ports;
@@ -55,17 +56,17 @@ static STEPS: &[StepType] = &[
         plan: pipeline::plan,
         port: ports::of_component_or_values,
     },
+    StepType {
+        name: "automl",
+        marks: &["task"],
+        read: automl::read,
+        plan: automl::plan,
+        port: automl::port,
+    },
 ];
 
 /// Types of steps that the service has and this version has not.
-const LATER: [&str; 6] = [
-    "import",
-    "sweep",
-    "parallel",
-    "automl",
-    "spark",
-    "data_transfer",
-];
+const LATER: [&str; 5] = ["import", "sweep", "parallel", "spark", "data_transfer"];
 
 /// Control flow, which the SDK refuses in YAML unless a private preview is switched on.
 const CONTROL_FLOW: [&str; 3] = ["if_else", "do_while", "parallel_for"];
@@ -138,25 +139,27 @@ pub(super) struct Planning<'p, 'f, 'n> {
 }
 
 impl Planning<'_, '_, '_> {
-    /// The step's own compute; the pipeline has to have one where there is none.
     fn put_compute(&mut self, step: &Step<'_>, fields: &mut Fields<'_>, body: &mut Object) {
+        body.put_some("computeId", self.compute(step, fields));
+    }
+
+    /// The step's own compute; the pipeline has to have one where there is none.
+    fn compute(&mut self, step: &Step<'_>, fields: &mut Fields<'_>) -> Option<Draft> {
         let Some(field) = fields.take("compute") else {
             self.without_compute.push(Problem {
                 place: step.field.node.place(),
                 field: step.field.path.clone(),
                 message: NO_COMPUTE.into(),
             });
-            return;
+            return None;
         };
-        if let Some(text) = field.text(&mut self.session.report) {
-            let id = if binding::is_whole(&text) {
-                Some(Draft::from(text))
-            } else if text.eq_ignore_ascii_case("local") {
-                pipeline_compute_id(self.session, &field, "local")
-            } else {
-                pipeline_compute_id(self.session, &field, &text)
-            };
-            body.put_some("computeId", id);
+        let text = field.text(&mut self.session.report)?;
+        if binding::is_whole(&text) {
+            Some(Draft::from(text))
+        } else if text.eq_ignore_ascii_case("local") {
+            pipeline_compute_id(self.session, &field, "local")
+        } else {
+            pipeline_compute_id(self.session, &field, &text)
         }
     }
 }
