@@ -64,6 +64,14 @@ impl Execution {
         self.body(self.last()?, Own::default()).await
     }
 
+    /// The body of the last request with everything in it that the service knows; what the plan takes for granted is checked.
+    /// For a resource that is read and written by others.
+    pub async fn resolved(&self) -> Result<Value, ApplyError> {
+        let last = self.last()?;
+        let (body, ()) = futures::try_join!(self.body(last, Own::default()), self.expectations())?;
+        Ok(body)
+    }
+
     pub(super) fn last(&self) -> Result<usize, ApplyError> {
         self.plan
             .requests
