@@ -18,6 +18,7 @@ pub mod register_datastore;
 pub mod register_environment;
 pub mod register_model;
 pub mod rollback;
+pub mod rollout;
 pub mod run_job;
 mod sign_in;
 pub mod smoke_test;
@@ -40,11 +41,12 @@ pub static STAGES: &[&Stage] = &[
     &register_data::STAGE,
     &register_model::STAGE,
     &run_job::STAGE,
-    &smoke_test::STAGE,
     &create_schedule::STAGE,
     &create_endpoint::STAGE,
     &create_deployment::STAGE,
     &allocate_traffic::STAGE,
+    &smoke_test::STAGE,
+    &rollout::STAGE,
     &rollback::STAGE,
 ];
 
