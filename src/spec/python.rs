@@ -44,7 +44,7 @@ fn repr(node: &Node) -> String {
     }
 }
 
-/// Single quotes, unless only double ones save escaping.
+/// `repr(text)`: in single quotes, unless only double ones save escaping.
 pub(super) fn quoted(text: &str) -> String {
     let quote = if text.contains('\'') && !text.contains('"') {
         '"'
@@ -277,13 +277,6 @@ mod tests {
     }
 
     #[test]
-    fn floats_without_exponent_keep_their_digits() {
-        for (value, expected) in [(1e-5, "0.00001"), (1.0, "1.0"), (1e16, "10000000000000000")] {
-            assert_eq!(decimal(value), expected);
-        }
-    }
-
-    #[test]
     fn values_are_written_as_python_writes_them() {
         let yaml = "[a, \"it's\", 'say \"it''s\"', 1, 2.0, null, true, {k: [x]}]";
         let node = super::super::yaml::parse_value(yaml).unwrap();
@@ -291,6 +284,25 @@ mod tests {
             str_of(&node),
             r#"['a', "it's", 'say "it\'s"', 1, 2.0, None, True, {'k': ['x']}]"#
         );
+    }
+
+    #[test]
+    fn floats_without_exponent_keep_their_digits() {
+        for (value, expected) in [(1e-5, "0.00001"), (1.0, "1.0"), (1e16, "10000000000000000")] {
+            assert_eq!(decimal(value), expected);
+        }
+    }
+
+    #[test]
+    fn texts_are_quoted_as_python_shows_them() {
+        for (text, expected) in [
+            ("a", "'a'"),
+            ("o'b", "\"o'b\""),
+            ("o'b\"", "'o\\'b\"'"),
+            ("a\\\n", "'a\\\\\\n'"),
+        ] {
+            assert_eq!(quoted(text), expected);
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod register_data;
 pub mod register_environment;
 pub mod run_job;
 mod sign_in;
+pub mod smoke_test;
 pub mod traffic;
 
 use std::fmt;
@@ -31,6 +32,7 @@ pub static STAGES: &[&Stage] = &[
     &register_data::STAGE,
     &run_job::STAGE,
     &create_schedule::STAGE,
+    &smoke_test::STAGE,
 ];
 
 /// The stage of that name.

@@ -59,6 +59,11 @@ impl Execution {
         }
     }
 
+    /// The body of the last request with everything filled in, for one that goes another way than [`Execution::send`].
+    pub async fn last_body(&self) -> Result<Value, ApplyError> {
+        self.body(self.last()?, Own::default()).await
+    }
+
     pub(super) fn last(&self) -> Result<usize, ApplyError> {
         self.plan
             .requests

@@ -61,12 +61,6 @@ static KINDS: &[KindDef] = &[
         translate: pipeline::translate,
     },
     KindDef {
-        name: "automl",
-        expected: Expected::Job,
-        fits: Fits::Type,
-        translate: automl::translate,
-    },
-    KindDef {
         name: "sweep",
         expected: Expected::Job,
         fits: Fits::Type,
@@ -77,6 +71,12 @@ static KINDS: &[KindDef] = &[
         expected: Expected::Job,
         fits: Fits::Type,
         translate: spark::translate,
+    },
+    KindDef {
+        name: "automl",
+        expected: Expected::Job,
+        fits: Fits::Type,
+        translate: automl::translate,
     },
     KindDef {
         name: "data",
