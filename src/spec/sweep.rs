@@ -4,6 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::draft::Object;
+use super::duration::duration;
 use super::fields::{Case, Field, Fields};
 use super::io::{Keys, Spelling, check_key};
 use super::problem::Report;
@@ -323,7 +324,7 @@ fn limits(field: &Field<'_>, spelling: Spelling, report: &mut Report) -> Option<
             .integer(name, report)
             .and_then(|value| floored(&value));
         let value = match spelling {
-            Spelling::Job => seconds.and_then(settings::duration).map(Value::String),
+            Spelling::Job => seconds.and_then(duration).map(Value::String),
             Spelling::Step => seconds.map(Value::from),
         };
         body.put_some(spelling.of(key, name), value);

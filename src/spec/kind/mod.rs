@@ -4,6 +4,7 @@ pub(super) mod automl;
 mod command;
 mod compute;
 mod data;
+mod datastore;
 mod deployment;
 mod endpoint;
 mod environment;
@@ -109,6 +110,12 @@ static KINDS: &[KindDef] = &[
         translate: model::translate,
     },
     KindDef {
+        name: "datastore",
+        expected: Expected::Datastore,
+        fits: Fits::Only,
+        translate: datastore::translate,
+    },
+    KindDef {
         name: "online endpoint",
         expected: Expected::Endpoint,
         fits: Fits::Family(EndpointType::Online),
@@ -200,6 +207,16 @@ fn choose(
         field.problem(report, message);
     }
     found
+}
+
+/// A name that the service alone has rules for.
+fn not_empty(field: &Field<'_>, report: &mut Report) -> Option<String> {
+    let text = field.text(report)?;
+    if text.is_empty() {
+        field.problem(report, "a name must not be empty");
+        return None;
+    }
+    Some(text)
 }
 
 static ASSET_NAME: LazyLock<Regex> =

@@ -7,6 +7,7 @@ mod create_schedule;
 mod dry_run;
 mod interrupted;
 mod kit;
+mod models;
 mod read_config;
 mod refused;
 mod run_job;

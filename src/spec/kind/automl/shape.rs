@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::spec::duration::duration;
 use crate::spec::fields::{Case, Field, Fields};
 use crate::spec::io::{self, Spelling};
 use crate::spec::problem::Report;
@@ -254,7 +255,7 @@ fn minutes(field: &Field<'_>, spelling: Spelling, report: &mut Report) -> Option
                 field.problem(report, format!("{minutes} minutes are too many"));
                 return None;
             };
-            settings::duration(seconds).map(Value::String)
+            duration(seconds).map(Value::String)
         }
     }
 }
