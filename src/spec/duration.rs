@@ -10,7 +10,7 @@ pub(super) fn duration_of(value: &Value) -> Option<Value> {
     }
 }
 
-fn duration(seconds: i64) -> Option<String> {
+pub(super) fn duration(seconds: i64) -> Option<String> {
     iso(i128::from(seconds) * 1000)
 }
 
