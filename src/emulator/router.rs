@@ -18,7 +18,7 @@ use super::blob;
 use super::connection::Cut;
 use super::fault::Fault;
 use super::handler::{
-    asset, compute, datastore, entra, history, job, metadata, mlflow, oidc, workspace,
+    asset, compute, datastore, entra, history, job, metadata, mlflow, oidc, schedule, workspace,
 };
 use super::problem::Problem;
 use super::record;
@@ -313,6 +313,7 @@ fn arm(state: &Arc<State>, call: &Call, segments: &[&str]) -> Reply {
         "datastores" => datastore::handle(state, call, rest),
         "computes" => compute::handle(state, call, rest),
         "jobs" => job::handle(state, call, rest),
+        "schedules" => schedule::handle(state, call, rest),
         "providers"
             if method == "GET"
                 && rest

@@ -14,6 +14,7 @@ use super::blob::store::Blobs;
 use super::execute::machine::Machine;
 use super::fault::Faults;
 use super::handler::compute::Compute;
+use super::handler::schedule::Schedule;
 use super::job::Jobs;
 use super::operation::Operations;
 use super::record::Recorder;
@@ -28,6 +29,7 @@ pub(crate) struct State {
     /// `properties` by name.
     pub(crate) datastores: Table<Value>,
     pub(crate) computes: Table<Compute>,
+    pub(crate) schedules: Table<Schedule>,
     pub(crate) jobs: Jobs,
     pub(crate) blobs: Blobs,
     pub(crate) operations: Operations,
@@ -51,6 +53,7 @@ impl State {
             assets: Assets::default(),
             datastores: Table::default(),
             computes: Table::default(),
+            schedules: Table::default(),
             jobs: Jobs::default(),
             blobs: Blobs::new(spill),
             operations: Operations::default(),

@@ -189,7 +189,7 @@ impl<'n> Field<'n> {
     /// What the value is, for a message; passwords and keys are not repeated.
     fn found(&self) -> String {
         let name = self.path.rsplit('.').next().unwrap_or_default();
-        if ["password", "secret", "key"]
+        if ["password", "secret", "key", "token", "certificate"]
             .iter()
             .any(|word| name.contains(word))
         {

@@ -5,6 +5,7 @@ mod binding;
 mod code;
 mod component;
 mod draft;
+mod duration;
 mod environment;
 mod fields;
 mod files;
@@ -56,7 +57,8 @@ pub enum Expected {
 }
 
 /// The two families of endpoints: their resources, their fields and the way they are called differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum EndpointType {
     Online,
     Batch,

@@ -15,6 +15,7 @@ pub(crate) mod mlflow;
 pub(crate) mod model;
 pub(crate) mod oidc;
 pub(crate) mod run;
+pub(crate) mod schedule;
 mod submit;
 pub(crate) mod unserved;
 pub(crate) mod workspace;

@@ -1,14 +1,17 @@
 //! The table of YAML kinds. A kind is one file here and one row in [`KINDS`].
 
+pub(super) mod automl;
 mod command;
 mod compute;
 mod data;
+mod datastore;
 mod deployment;
 mod endpoint;
 mod environment;
 mod family;
 mod model;
 mod pipeline;
+mod schedule;
 mod spark;
 mod sweep;
 
@@ -71,6 +74,12 @@ static KINDS: &[KindDef] = &[
         translate: spark::translate,
     },
     KindDef {
+        name: "automl",
+        expected: Expected::Job,
+        fits: Fits::Type,
+        translate: automl::translate,
+    },
+    KindDef {
         name: "data",
         expected: Expected::Data,
         fits: Fits::Only,
@@ -83,6 +92,12 @@ static KINDS: &[KindDef] = &[
         translate: environment::translate,
     },
     KindDef {
+        name: "schedule",
+        expected: Expected::Schedule,
+        fits: Fits::Only,
+        translate: schedule::translate,
+    },
+    KindDef {
         name: "compute",
         expected: Expected::Compute,
         fits: Fits::Only,
@@ -93,6 +108,12 @@ static KINDS: &[KindDef] = &[
         expected: Expected::Model,
         fits: Fits::Only,
         translate: model::translate,
+    },
+    KindDef {
+        name: "datastore",
+        expected: Expected::Datastore,
+        fits: Fits::Only,
+        translate: datastore::translate,
     },
     KindDef {
         name: "online endpoint",
@@ -121,7 +142,7 @@ static KINDS: &[KindDef] = &[
 ];
 
 /// Job types that the service has and this version has not.
-const LATER_JOBS: [&str; 3] = ["automl", "finetuning", "distillation"];
+const LATER_JOBS: [&str; 2] = ["finetuning", "distillation"];
 /// Types of steps that are no jobs of their own.
 const STEPS_ONLY: [&str; 3] = ["parallel", "import", "data_transfer"];
 
@@ -186,6 +207,16 @@ fn choose(
         field.problem(report, message);
     }
     found
+}
+
+/// A name that the service alone has rules for.
+fn not_empty(field: &Field<'_>, report: &mut Report) -> Option<String> {
+    let text = field.text(report)?;
+    if text.is_empty() {
+        field.problem(report, "a name must not be empty");
+        return None;
+    }
+    Some(text)
 }
 
 static ASSET_NAME: LazyLock<Regex> =

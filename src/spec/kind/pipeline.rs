@@ -18,7 +18,17 @@ use graph::{Planned, Ports};
 
 const API: &str = "2024-01-01-preview";
 
-pub(super) fn translate(session: &mut Session<'_>, mut fields: Fields<'_>, base: &Path) {
+pub(super) fn translate(session: &mut Session<'_>, fields: Fields<'_>, base: &Path) {
+    let (name, body) = definition(session, fields, base);
+    job::submit(session, name, API, body);
+}
+
+/// What a pipeline says of itself: its name, and the properties of its request.
+pub(super) fn definition(
+    session: &mut Session<'_>,
+    mut fields: Fields<'_>,
+    base: &Path,
+) -> (Option<String>, Object) {
     let mut body = Object::default();
     body.put("jobType", "Pipeline");
     let name = job::common(session, &mut fields, &mut body);
@@ -73,7 +83,7 @@ pub(super) fn translate(session: &mut Session<'_>, mut fields: Fields<'_>, base:
     }
     body.put_filled("jobs", jobs);
     fields.refuse_rest(&mut session.report);
-    job::submit(session, name, API, body);
+    (name, body)
 }
 
 /// The service takes no empty values for a pipeline's inputs.

@@ -2,6 +2,7 @@
 //! are read, then each is planned, because an inline step takes the types of its ports from what they are bound to. A type is one
 //! file here and one row in [`STEPS`].
 
+mod automl;
 mod command;
 mod ports;
 mod settings;
@@ -39,21 +40,29 @@ pub(super) struct StepType {
     pub(super) port: for<'s> fn(&'s Step<'_>, Direction, &str) -> Result<PortType<'s>, String>,
 }
 
-static STEPS: &[StepType] = &[StepType {
-    name: "command",
-    marks: &["command"],
-    read: command::read,
-    plan: command::plan,
-    port: ports::of_component_or_values,
-}];
+static STEPS: &[StepType] = &[
+    StepType {
+        name: "command",
+        marks: &["command"],
+        read: command::read,
+        plan: command::plan,
+        port: ports::of_component_or_values,
+    },
+    StepType {
+        name: "automl",
+        marks: &["task"],
+        read: automl::read,
+        plan: automl::plan,
+        port: automl::port,
+    },
+];
 
 /// Types of steps that the service has and this version has not.
-const LATER: [&str; 7] = [
+const LATER: [&str; 6] = [
     "import",
     "sweep",
     "parallel",
     "pipeline",
-    "automl",
     "spark",
     "data_transfer",
 ];
@@ -126,25 +135,27 @@ pub(super) struct Planning<'p, 'f, 'n> {
 }
 
 impl Planning<'_, '_, '_> {
-    /// The step's own compute; the pipeline has to have one where there is none.
     fn put_compute(&mut self, step: &Step<'_>, fields: &mut Fields<'_>, body: &mut Object) {
+        body.put_some("computeId", self.compute(step, fields));
+    }
+
+    /// The step's own compute; the pipeline has to have one where there is none.
+    fn compute(&mut self, step: &Step<'_>, fields: &mut Fields<'_>) -> Option<Draft> {
         let Some(field) = fields.take("compute") else {
             self.without_compute.push(Problem {
                 place: step.field.node.place(),
                 field: step.field.path.clone(),
                 message: NO_COMPUTE.into(),
             });
-            return;
+            return None;
         };
-        if let Some(text) = field.text(&mut self.session.report) {
-            let id = if binding::is_whole(&text) {
-                Some(Draft::from(text))
-            } else if text.eq_ignore_ascii_case("local") {
-                pipeline_compute_id(self.session, &field, "local")
-            } else {
-                pipeline_compute_id(self.session, &field, &text)
-            };
-            body.put_some("computeId", id);
+        let text = field.text(&mut self.session.report)?;
+        if binding::is_whole(&text) {
+            Some(Draft::from(text))
+        } else if text.eq_ignore_ascii_case("local") {
+            pipeline_compute_id(self.session, &field, "local")
+        } else {
+            pipeline_compute_id(self.session, &field, &text)
         }
     }
 }
