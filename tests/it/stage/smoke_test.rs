@@ -47,36 +47,36 @@ async fn what_is_wrong_with_the_inputs_is_said_with_its_place_and_nothing_is_sen
         ),
         (&[("request", "data: 1")], &["request", "not JSON"]),
         (
-            &[good, ("request", "{}")],
+            &[GOOD, ("request", "{}")],
             &["request-file", "request", "only one"],
         ),
         (
-            &[good, ("expect", "$.a > 0\n$.b >> 0")],
+            &[GOOD, ("expect", "$.a > 0\n$.b >> 0")],
             &["expect", "line 2, column 6", "$.b >> 0"],
         ),
         (&[GOOD, ("expect", "$.a = 1")], &["line 1, column 5", "=="]),
         (&[GOOD, ("expect", "$.a")], &["line 1, column 4"]),
         (
-            &[good, ("expect-status", "ok")],
+            &[GOOD, ("expect-status", "ok")],
             &["expect-status", "200, 2xx"],
         ),
         (
-            &[good, ("expect-schema", "gone.json")],
+            &[GOOD, ("expect-schema", "gone.json")],
             &["expect-schema", "no such file"],
         ),
         (
-            &[good, ("expect-schema", "schema.json")],
+            &[GOOD, ("expect-schema", "schema.json")],
             &["expect-schema", "schema.json", "/type"],
         ),
         (&[GOOD, ("expect-schema", "bad.json")], &["bad.json:2:14"]),
         (&[GOOD, ("calls", "0")], &["calls"]),
         (&[GOOD, ("max-latency", "5")], &["max-latency"]),
         (
-            &[good, ("input", "data"), ("endpoint-type", "online")],
+            &[GOOD, ("input", "data"), ("endpoint-type", "online")],
             &["input", "batch endpoints"],
         ),
         (
-            &[good, ("endpoint-type", "batch")],
+            &[GOOD, ("endpoint-type", "batch")],
             &["request-file", "online endpoints", "input"],
         ),
         (
