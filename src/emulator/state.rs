@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::Options;
 use super::asset::Assets;
 use super::blob::store::Blobs;
+use super::endpoint::Endpoints;
 use super::execute::machine::Machine;
 use super::fault::Faults;
 use super::handler::compute::Compute;
@@ -30,6 +31,7 @@ pub(crate) struct State {
     pub(crate) datastores: Table<Value>,
     pub(crate) computes: Table<Compute>,
     pub(crate) schedules: Table<Schedule>,
+    pub(crate) endpoints: Endpoints,
     pub(crate) jobs: Jobs,
     pub(crate) blobs: Blobs,
     pub(crate) operations: Operations,
@@ -54,6 +56,7 @@ impl State {
             datastores: Table::default(),
             computes: Table::default(),
             schedules: Table::default(),
+            endpoints: Endpoints::default(),
             jobs: Jobs::default(),
             blobs: Blobs::new(spill),
             operations: Operations::default(),

@@ -35,6 +35,15 @@ impl Object {
         }
     }
 
+    /// The object under a key, to be added to.
+    pub(super) fn object_mut(&mut self, key: &str) -> Option<&mut Self> {
+        let entry = self.0.iter_mut().find(|(known, _)| known == key);
+        match entry {
+            Some((_, Draft::Object(object))) => Some(object),
+            Some((_, Draft::Json(_) | Draft::Parts(_))) | None => None,
+        }
+    }
+
     /// Puts everything of another object.
     pub(super) fn append(&mut self, other: Self) {
         self.0.extend(other.0);

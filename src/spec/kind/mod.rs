@@ -2,6 +2,7 @@
 
 pub(super) mod automl;
 mod command;
+mod component;
 mod compute;
 mod data;
 mod datastore;
@@ -19,6 +20,8 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use regex::Regex;
+
+pub(super) use pipeline::graph::{Binding, Planned, Ports, plan as plan_graph};
 
 use super::binding::pattern;
 use super::fields::{Field, Fields};
@@ -78,6 +81,12 @@ static KINDS: &[KindDef] = &[
         expected: Expected::Job,
         fits: Fits::Type,
         translate: automl::translate,
+    },
+    KindDef {
+        name: "component",
+        expected: Expected::Component,
+        fits: Fits::Only,
+        translate: component::translate,
     },
     KindDef {
         name: "data",

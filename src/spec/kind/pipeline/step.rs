@@ -4,6 +4,7 @@
 
 mod automl;
 mod command;
+mod pipeline;
 mod ports;
 mod settings;
 mod source;
@@ -17,9 +18,9 @@ use super::graph::Graph;
 use crate::spec::binding::{self, pattern};
 use crate::spec::component;
 use crate::spec::draft::{Draft, Object};
-use crate::spec::fields::{Case, Field, Fields};
+use crate::spec::fields::{Field, Fields};
 use crate::spec::io::{Input, Output};
-use crate::spec::problem::{Problem, Report};
+use crate::spec::problem::{Problem, Report, nearest};
 use crate::spec::reference::pipeline_compute_id;
 use crate::spec::session::Session;
 
@@ -49,6 +50,13 @@ static STEPS: &[StepType] = &[
         port: ports::of_component_or_values,
     },
     StepType {
+        name: "pipeline",
+        marks: &[],
+        read: pipeline::read,
+        plan: pipeline::plan,
+        port: ports::of_component_or_values,
+    },
+    StepType {
         name: "automl",
         marks: &["task"],
         read: automl::read,
@@ -58,14 +66,10 @@ static STEPS: &[StepType] = &[
 ];
 
 /// Types of steps that the service has and this version has not.
-const LATER: [&str; 6] = [
-    "import",
-    "sweep",
-    "parallel",
-    "pipeline",
-    "spark",
-    "data_transfer",
-];
+const LATER: [&str; 5] = ["import", "sweep", "parallel", "spark", "data_transfer"];
+
+/// Control flow, which the SDK refuses in YAML unless a private preview is switched on.
+const CONTROL_FLOW: [&str; 3] = ["if_else", "do_while", "parallel_for"];
 
 const NO_COMPUTE: &str =
     "no compute: set `compute` here or for the pipeline, or `settings.default_compute`";
@@ -230,12 +234,23 @@ fn choose(session: &mut Session<'_>, field: &Field<'_>, base: &Path) -> Option<&
 
 fn named(field: &Field<'_>, report: &mut Report) -> Option<&'static StepType> {
     let text = field.text(report)?;
+    if CONTROL_FLOW.contains(&text.as_str()) {
+        let message =
+            format!("`{text}` is a private preview that Microsoft's tools refuse in YAML, too");
+        field.problem(report, message);
+        return None;
+    }
     if LATER.contains(&text.as_str()) && STEPS.iter().all(|kind| kind.name != text) {
         let message = format!("steps of type `{text}` are not supported by this version");
         field.problem(report, message);
         return None;
     }
-    let names: Vec<_> = STEPS.iter().map(|kind| kind.name).collect();
-    let word = field.choice(report, &names, Case::Lower)?;
-    STEPS.iter().find(|kind| kind.name == word)
+    let word = text.to_lowercase();
+    let found = STEPS.iter().find(|kind| kind.name == word);
+    if found.is_none() {
+        let names = STEPS.iter().map(|kind| kind.name).chain(LATER);
+        let message = format!("`{text}` is not a type of step{}", nearest(&word, names));
+        field.problem(report, message);
+    }
+    found
 }
