@@ -13,4 +13,5 @@ mod refused;
 mod run_job;
 mod secrets;
 mod sign_in;
+mod smoke_test;
 mod taxi;
