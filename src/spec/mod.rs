@@ -8,6 +8,7 @@ mod draft;
 mod environment;
 mod fields;
 mod files;
+mod invocation;
 mod io;
 mod job;
 mod kind;
@@ -24,6 +25,7 @@ mod sweep;
 pub mod yaml;
 
 pub use files::LocalFiles;
+pub use invocation::{InvokeInput, LITERAL, invocation, invoke_types};
 pub use plan::Plan;
 pub use problem::{Problem, Problems};
 

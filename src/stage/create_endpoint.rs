@@ -63,7 +63,7 @@ async fn create(
     let (there, asked) = {
         let _phase = context.phase("looking up", PhaseKind::Working);
         let there = async { Ok(endpoints::endpoint(azure, family, &endpoint).await?) };
-        futures::try_join!(there, execution.resolved()).map_err(|error: ApplyError| error)?
+        futures::try_join!(there, execution.last_body()).map_err(|error: ApplyError| error)?
     };
     if let Some(there) = there.as_ref().filter(|there| there.is_busy()) {
         context.note(format!(

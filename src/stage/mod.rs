@@ -17,6 +17,7 @@ pub mod register_environment;
 pub mod rollback;
 pub mod run_job;
 mod sign_in;
+pub mod smoke_test;
 pub mod traffic;
 
 use std::fmt;
@@ -37,6 +38,7 @@ pub static STAGES: &[&Stage] = &[
     &create_endpoint::STAGE,
     &create_deployment::STAGE,
     &allocate_traffic::STAGE,
+    &smoke_test::STAGE,
     &rollback::STAGE,
 ];
 

@@ -207,7 +207,7 @@ impl<'n> Asset<'n> {
         Some(body)
     }
 
-    /// Where the data is; what is local becomes an upload.
+    /// Where the data is: as it was written, or where its upload will be.
     pub(in crate::spec) fn uri(&self, session: &mut Session<'_>, base: &Path) -> Option<Draft> {
         let text = self.text.as_str();
         if reference::is_url(text) || reference::is_arm_id(text) {
