@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::Options;
 use super::asset::Assets;
 use super::blob::store::Blobs;
+use super::endpoint::Endpoints;
 use super::execute::machine::Machine;
 use super::fault::Faults;
 use super::handler::compute::Compute;
@@ -28,6 +29,7 @@ pub(crate) struct State {
     /// `properties` by name.
     pub(crate) datastores: Table<Value>,
     pub(crate) computes: Table<Compute>,
+    pub(crate) endpoints: Endpoints,
     pub(crate) jobs: Jobs,
     pub(crate) blobs: Blobs,
     pub(crate) operations: Operations,
@@ -51,6 +53,7 @@ impl State {
             assets: Assets::default(),
             datastores: Table::default(),
             computes: Table::default(),
+            endpoints: Endpoints::default(),
             jobs: Jobs::default(),
             blobs: Blobs::new(spill),
             operations: Operations::default(),

@@ -3,9 +3,12 @@
 mod assets;
 mod blobs;
 mod desk;
+mod endpoints;
 mod front_door;
 mod jobs;
 mod official;
 mod pipelines;
 mod run_history;
+mod scoring;
+mod serving;
 mod sign_in;
