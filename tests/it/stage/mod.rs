@@ -4,6 +4,7 @@ mod assets;
 mod connect;
 mod create_compute;
 mod dry_run;
+mod endpoints;
 mod interrupted;
 mod kit;
 mod read_config;
