@@ -61,14 +61,9 @@ impl Execution {
         }
     }
 
-    /// The body of the last request with everything filled in, for one that goes another way than [`Execution::send`].
+    /// The body of the last request with everything filled in, for one that goes another way than [`Execution::send`]. What the
+    /// plan takes for granted is there then.
     pub async fn last_body(&self) -> Result<Value, ApplyError> {
-        self.body(self.last()?, Own::default()).await
-    }
-
-    /// The body of the last request with everything in it that the service knows; what the plan takes for granted is checked.
-    /// For a resource that is read and written by others.
-    pub async fn resolved(&self) -> Result<Value, ApplyError> {
         let last = self.last()?;
         let (body, ()) = futures::try_join!(self.body(last, Own::default()), self.expectations())?;
         Ok(body)

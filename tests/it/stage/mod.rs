@@ -5,6 +5,7 @@ mod connect;
 mod create_compute;
 mod create_schedule;
 mod dry_run;
+mod endpoints;
 mod interrupted;
 mod kit;
 mod models;
