@@ -38,7 +38,6 @@ pub static STAGES: &[&Stage] = &[
     &create_compute::STAGE,
     &register_datastore::STAGE,
     &register_data::STAGE,
-    &register_component::STAGE,
     &run_job::STAGE,
     &register_model::STAGE,
     &create_endpoint::STAGE,
