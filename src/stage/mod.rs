@@ -39,15 +39,15 @@ pub static STAGES: &[&Stage] = &[
     &create_compute::STAGE,
     &register_datastore::STAGE,
     &register_data::STAGE,
-    &register_model::STAGE,
     &run_job::STAGE,
-    &create_schedule::STAGE,
+    &register_model::STAGE,
     &create_endpoint::STAGE,
     &create_deployment::STAGE,
-    &allocate_traffic::STAGE,
     &smoke_test::STAGE,
+    &allocate_traffic::STAGE,
     &rollout::STAGE,
     &rollback::STAGE,
+    &create_schedule::STAGE,
 ];
 
 /// The stage of that name.

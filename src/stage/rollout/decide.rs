@@ -289,13 +289,16 @@ fn forward(facts: &Facts, journal: &Journal, seen: Seen) -> Action {
     }
     let health = facts.health(&journal.new);
     let share = facts.traffic.share(&journal.new);
+    // What an earlier run began is waited for: a deployment that is being written cannot be written.
+    if health == Some(Health::Busy) {
+        return Action::Settle(journal.new.clone());
+    }
     if share == 0 && !seen.created {
         return Action::Create;
     }
     match health {
-        Some(Health::Busy) => return Action::Settle(journal.new.clone()),
         Some(Health::Ready) => {}
-        Some(Health::Broken) | None => return Action::Fail(Fault::NewUnhealthy),
+        Some(Health::Broken | Health::Busy) | None => return Action::Fail(Fault::NewUnhealthy),
     }
     if seen.passed.is_none_or(|passed| passed < share) {
         return Action::Test(share);

@@ -65,7 +65,7 @@ impl Live {
         let aim = Aim::of(&plan)?;
         document::mask_secrets(context, &plan);
         Ok(Self {
-            smoke: SmokeInputs::read(context, raw, aim.family)?,
+            smoke: SmokeInputs::read(context, raw, aim.family).await?,
             family: aim.family,
             endpoint: aim.endpoint,
             written: aim.deployment.filter(|_| named && asked.is_none()),

@@ -108,7 +108,11 @@ async fn run(context: &Context, raw: RawInputs) -> anyhow::Result<()> {
             None => Naming::Free(live.written_name().map(str::to_owned)),
         },
         body: live.digest(&azure).await?,
-        steps: asked.steps.clone(),
+        steps: match family {
+            Family::Online => asked.steps.clone(),
+            // Its traffic is its default deployment.
+            Family::Batch => vec![100],
+        },
         old: asked.old,
     };
     let newcomer = live.with(context, &azure, roll.body.clone());

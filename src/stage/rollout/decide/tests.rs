@@ -196,6 +196,17 @@ fn what_goes_on_is_tested_again_at_its_share_and_takes_the_steps_asked_for_now()
 }
 
 #[test]
+fn a_deployment_that_an_earlier_run_began_is_waited_for_and_then_written() {
+    let mut facts = under_way(Phase::Forward, 0);
+    facts.deployments.get_mut("green").unwrap().health = Health::Busy;
+    let wish = Wish::Forward(roll());
+    let settle = Action::Settle("green".to_owned());
+    assert_eq!(decided(&facts, &wish, Seen::default()), settle);
+    facts.deployments.get_mut("green").unwrap().health = Health::Ready;
+    assert_eq!(decided(&facts, &wish, Seen::default()), Action::Create);
+}
+
+#[test]
 fn somebody_elses_rollout_is_left_alone() {
     let mut facts = under_way(Phase::Forward, 10);
     facts.standing = Standing::Held;
