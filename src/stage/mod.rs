@@ -38,14 +38,14 @@ pub static STAGES: &[&Stage] = &[
     &create_compute::STAGE,
     &register_datastore::STAGE,
     &register_data::STAGE,
-    &register_model::STAGE,
     &run_job::STAGE,
-    &smoke_test::STAGE,
-    &create_schedule::STAGE,
+    &register_model::STAGE,
     &create_endpoint::STAGE,
     &create_deployment::STAGE,
+    &smoke_test::STAGE,
     &allocate_traffic::STAGE,
     &rollback::STAGE,
+    &create_schedule::STAGE,
 ];
 
 /// The stage of that name.

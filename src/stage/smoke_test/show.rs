@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{Ask, SmokeInputs};
 use crate::azure::endpoints::Family;
-use crate::azure::scoring::{Invocation, Payload, Scored};
+use crate::azure::scoring::{Payload, Scored};
 use crate::event::Event;
 use crate::report::{SmokeTest, milliseconds};
 use crate::stage::Context;
@@ -113,6 +113,7 @@ pub(super) fn plan(
         |deployment| format!("{endpoint}/{deployment}"),
     );
     context.note(format!("POST to {} endpoint {to}", family.as_str()));
+    let mut uploads = Vec::new();
     let mut request = json!({"method": "POST", "endpoint": endpoint, "deployment": deployment});
     match &inputs.ask {
         Ask::Request(payload) => {
@@ -127,10 +128,14 @@ pub(super) fn plan(
             request["content-type"] = kind.into();
             request["body"] = String::from_utf8_lossy(&payload.bytes).into();
         }
-        Ask::Job(given) => {
-            let plan = super::batch::plan(context, given)?;
+        Ask::Job(_, plan) => {
+            for upload in &plan.uploads {
+                let (written, files) = (&upload.written, upload.files.len());
+                context.note(format!("upload {written} ({files} files)"));
+                uploads.push(json!({"path": written, "files": files, "hash": upload.hash}));
+            }
             let inputs = plan.requests.last().map(|last| last.body.clone());
-            let sent = Invocation::new(inputs.unwrap_or_default(), deployment).inputs;
+            let sent = inputs.unwrap_or_default();
             for line in serde_json::to_string_pretty(&sent)?.lines() {
                 context.note(line);
             }
@@ -138,7 +143,7 @@ pub(super) fn plan(
         }
     }
     let mut report = context.report();
-    report.plan = Some(json!({"uploads": [], "requests": [request]}));
+    report.plan = Some(json!({"uploads": uploads, "requests": [request]}));
     report.notes.push("dry run: nothing was sent".to_owned());
     Ok(())
 }
