@@ -23,6 +23,7 @@ mod pages;
 mod pipeline;
 pub mod poll;
 pub mod retry;
+pub mod scoring;
 mod transport;
 mod upload;
 

@@ -9,6 +9,7 @@ mod duration;
 mod environment;
 mod fields;
 mod files;
+mod invocation;
 mod io;
 mod job;
 mod kind;
@@ -25,6 +26,7 @@ mod sweep;
 pub mod yaml;
 
 pub use files::LocalFiles;
+pub use invocation::{InvokeInput, LITERAL, invocation, invoke_type, invoke_types};
 pub use plan::Plan;
 pub use problem::{Problem, Problems};
 
@@ -55,7 +57,8 @@ pub enum Expected {
 }
 
 /// The two families of endpoints: their resources, their fields and the way they are called differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum EndpointType {
     Online,
     Batch,

@@ -44,8 +44,8 @@ fn repr(node: &Node) -> String {
     }
 }
 
-/// Single quotes, unless only double ones save escaping.
-fn quoted(text: &str) -> String {
+/// `repr(text)`: in single quotes, unless only double ones save escaping.
+pub(super) fn quoted(text: &str) -> String {
     let quote = if text.contains('\'') && !text.contains('"') {
         '"'
     } else {
@@ -88,6 +88,16 @@ pub(super) fn float(value: f64) -> String {
     }
     let sign = if exponent < 0 { '-' } else { '+' };
     format!("{digits}e{sign}{:02}", exponent.unsigned_abs())
+}
+
+/// `format(Decimal(repr(value)), "f")`: the digits of [`float`] without an exponent.
+pub(super) fn decimal(value: f64) -> String {
+    let text = float(value);
+    if text.contains('e') {
+        format!("{value}")
+    } else {
+        text
+    }
 }
 
 /// The value as it goes into a request.
@@ -274,6 +284,25 @@ mod tests {
             str_of(&node),
             r#"['a', "it's", 'say "it\'s"', 1, 2.0, None, True, {'k': ['x']}]"#
         );
+    }
+
+    #[test]
+    fn floats_without_exponent_keep_their_digits() {
+        for (value, expected) in [(1e-5, "0.00001"), (1.0, "1.0"), (1e16, "10000000000000000")] {
+            assert_eq!(decimal(value), expected);
+        }
+    }
+
+    #[test]
+    fn texts_are_quoted_as_python_shows_them() {
+        for (text, expected) in [
+            ("a", "'a'"),
+            ("o'b", "\"o'b\""),
+            ("o'b\"", "'o\\'b\"'"),
+            ("a\\\n", "'a\\\\\\n'"),
+        ] {
+            assert_eq!(quoted(text), expected);
+        }
     }
 
     #[test]

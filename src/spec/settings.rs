@@ -112,6 +112,13 @@ impl Resources {
         body
     }
 
+    /// As they are in YAML.
+    pub(super) fn yaml(&self) -> Object {
+        let mut body = self.spec();
+        body.put_some("properties", self.properties.clone());
+        body
+    }
+
     /// As a component keeps them: without `properties`.
     pub(super) fn spec(&self) -> Object {
         let mut body = Object::default();

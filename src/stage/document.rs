@@ -1,5 +1,6 @@
 //! What all stages share that take a YAML file: their inputs, the translation, the dry run and the way an asset is registered.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -11,7 +12,7 @@ use crate::azure::Azure;
 use crate::azure::apply::{Applied, ApplyError, Execution};
 use crate::report::{Change, PhaseKind, Resource};
 use crate::secret::Secret;
-use crate::spec::{self, Expected, LocalFiles, Overrides, Plan, Source};
+use crate::spec::{self, EndpointType, Expected, LocalFiles, Overrides, Plan, Source};
 
 /// `file`, `name`, `version` and `set`, as every such stage has them.
 #[derive(Debug, Default, Deserialize)]
@@ -19,6 +20,8 @@ pub(crate) struct DocumentInputs {
     pub(crate) file: Option<PathBuf>,
     pub(crate) name: Option<String>,
     pub(crate) version: Option<String>,
+    /// Only stages of endpoints have this input.
+    pub(crate) endpoint_type: Option<EndpointType>,
     #[serde(default)]
     pub(crate) set: Lines,
 }
@@ -62,7 +65,7 @@ impl DocumentInputs {
             name: self.name.clone(),
             version: self.version.clone(),
             fields,
-            endpoint_type: None,
+            endpoint_type: self.endpoint_type,
             set: self.set_pairs(context)?,
         };
         let (file, folder) = (self.file.clone(), context.working_directory.clone());
@@ -78,6 +81,26 @@ impl DocumentInputs {
             spec::translate(&source, &LocalFiles)
         });
         Ok(reading.await??)
+    }
+
+    /// The fields at the top of the document that it, or `set`, says something of. For a file that was translated already.
+    pub(crate) fn stated(&self, context: &Context) -> anyhow::Result<BTreeSet<String>> {
+        let mut fields: BTreeSet<String> = self
+            .set_pairs(context)?
+            .into_iter()
+            .map(|(path, _)| path.split(['.', '[']).next().unwrap_or(&path).to_owned())
+            .collect();
+        if let Some(file) = &self.file {
+            let text = std::fs::read_to_string(context.path(file))?;
+            let document = spec::yaml_to_json(&text);
+            let entries = document.as_ref().and_then(Value::as_object);
+            let said = entries.into_iter().flatten();
+            fields.extend(
+                said.filter(|(_, value)| !value.is_null())
+                    .map(|(key, _)| key.clone()),
+            );
+        }
+        Ok(fields)
     }
 
     fn set_pairs(&self, context: &Context) -> anyhow::Result<Vec<(String, String)>> {

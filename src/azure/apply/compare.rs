@@ -122,6 +122,11 @@ impl Comparison {
         }
     }
 
+    /// A field of an object, whatever the case of its name.
+    pub(super) fn field<'a>(self, object: &'a Value, key: &str) -> Option<&'a Value> {
+        find(object.as_object()?, key)
+    }
+
     fn same_text(self, key: &str, sent: &str, there: &str) -> bool {
         if sent == there {
             return true;
@@ -132,8 +137,21 @@ impl Comparison {
                 (Some(sent), Some(there)) => sent == there,
                 _ => false,
             },
-            "location" | "goal" | "vmSize" | "vmPriority" | "modelType" | "dataType"
-            | "computeType" | "osType" => sent.eq_ignore_ascii_case(there),
+            "location"
+            | "goal"
+            | "vmSize"
+            | "vmPriority"
+            | "modelType"
+            | "dataType"
+            | "computeType"
+            | "osType"
+            | "authMode"
+            | "endpointComputeType"
+            | "egressPublicNetworkAccess"
+            | "instanceType"
+            | "loggingLevel"
+            | "outputAction"
+            | "publicNetworkAccess" => sent.eq_ignore_ascii_case(there),
             _ => match (address(sent), address(there)) {
                 (Some(sent), Some(there)) => sent == there,
                 _ => seconds(sent).is_some_and(|sent| seconds(there) == Some(sent)),

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::look_up::{container, noun, text};
 use super::resolve::{Own, datastore_root};
+use super::schedule::is_schedule;
 use super::symbols::{Code, Standing, Written, needs_of};
 use super::{Applied, AppliedAsset, ApplyError, Execution};
 use crate::azure::blob::Container;
@@ -58,6 +59,14 @@ impl Execution {
                 futures::try_join!(before, self.prepare(last)).map(drop)
             }
         }
+    }
+
+    /// The body of the last request with everything filled in, for one that goes another way than [`Execution::send`]. What the
+    /// plan takes for granted is there then.
+    pub async fn last_body(&self) -> Result<Value, ApplyError> {
+        let last = self.last()?;
+        let (body, ()) = futures::try_join!(self.body(last, Own::default()), self.expectations())?;
+        Ok(body)
     }
 
     pub(super) fn last(&self) -> Result<usize, ApplyError> {
@@ -222,6 +231,12 @@ impl Execution {
                         exists,
                         otherwise,
                     };
+                    if exists
+                        && is_schedule(&self.plan.requests[index])
+                        && let Some(written) = self.schedule_as_asked(index).await?
+                    {
+                        return Ok(written);
+                    }
                     self.write(index, name, goal).await
                 }
             }

@@ -11,7 +11,7 @@ const WRITABLE: &[&str] = &["location", "tags", "identity", "sku"];
 const READ_ONLY: &[&str] = &["provisioningState", "scoringUri", "swaggerUri"];
 
 /// A body that writes a resource as it is.
-pub(super) fn as_it_is(family: Family, there: &Value) -> Value {
+pub(crate) fn as_it_is(family: Family, there: &Value) -> Value {
     let mut body = Map::new();
     for key in WRITABLE {
         // Batch endpoints answer with an identity that nobody sent (service notes 16.1).
@@ -33,13 +33,64 @@ pub(super) fn as_it_is(family: Family, there: &Value) -> Value {
 }
 
 /// An identity as a client asks for it: the ids of its principals are the service's to say.
-pub(super) fn asked_identity(identity: &Value) -> Value {
+fn asked_identity(identity: &Value) -> Value {
     let mut asked = json!({"type": identity["type"]});
     if let Some(assigned) = identity["userAssignedIdentities"].as_object() {
         let empty = assigned.keys().map(|id| (id.clone(), json!({})));
         asked["userAssignedIdentities"] = Value::Object(empty.collect());
     }
     asked
+}
+
+/// Whether a document says something of a field, by the field's name in YAML.
+type Stated<'a> = &'a dyn Fn(&str) -> bool;
+
+/// What a translation fills in for a document that does not say it, by the field's name in YAML and its place in the body. There
+/// what exists counts, not the default.
+const KEPT: &[(&str, &str)] = &[
+    ("tags", "/tags"),
+    ("identity", "/identity"),
+    ("auth_mode", "/properties/authMode"),
+    ("description", "/properties/description"),
+    ("properties", "/properties/properties"),
+    ("traffic", "/properties/traffic"),
+    ("mirror_traffic", "/properties/mirrorTraffic"),
+    ("defaults", "/properties/defaults"),
+    ("public_network_access", "/properties/publicNetworkAccess"),
+];
+
+/// The body that makes an endpoint what a document asks for: what is there, with everything that the document says. Tags of ours
+/// stay whatever it says.
+pub(crate) fn updated(
+    family: Family,
+    there: &Value,
+    asked: &Value,
+    stated: Stated<'_>,
+    own_tags: &[&str],
+) -> Value {
+    let mut body = as_it_is(family, there);
+    let kept = |at: &str| {
+        let field = KEPT.iter().find(|(_, pointer)| *pointer == at);
+        field.is_some_and(|(name, _)| !stated(name))
+    };
+    overlay(&mut body, asked, "", &kept);
+    for tag in own_tags {
+        if let Some(value) = there["tags"].get(tag) {
+            body["tags"][*tag] = value.clone();
+        }
+    }
+    body
+}
+
+fn overlay(body: &mut Value, asked: &Value, at: &str, kept: &dyn Fn(&str) -> bool) {
+    for (key, value) in asked.as_object().into_iter().flatten() {
+        let at = format!("{at}/{key}");
+        if at == "/properties" {
+            overlay(&mut body["properties"], value, &at, kept);
+        } else if !kept(&at) {
+            body[key] = value.clone();
+        }
+    }
 }
 
 /// Shares as the service takes them: no zeros (service notes 14.2).
@@ -69,6 +120,37 @@ fn without_nulls(value: &Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn asked() -> Value {
+        json!({"location": "eastus", "tags": {}, "identity": {"type": "SystemAssigned"}, "properties": {"authMode": "Key", "properties": {}}})
+    }
+
+    fn there() -> Value {
+        json!({"location": "eastus", "tags": {"team": "x", "own": "y"},
+            "identity": {"type": "UserAssigned", "userAssignedIdentities": {"/a": {"clientId": "c"}}},
+            "properties": {"authMode": "AADToken", "provisioningState": "Succeeded", "traffic": {"blue": 100}, "mirrorTraffic": {"green": 5},
+                "publicNetworkAccess": "Disabled", "properties": {"azureml.onlineendpointid": "1"}}})
+    }
+
+    #[test]
+    fn what_the_document_does_not_say_stays() {
+        let body = updated(Family::Online, &there(), &asked(), &|_| false, &["own"]);
+        assert_eq!(body, as_it_is(Family::Online, &there()));
+    }
+
+    #[test]
+    fn what_the_document_says_counts_and_our_tags_stay() {
+        let mut asked = asked();
+        asked["tags"] = json!({"team": "z"});
+        asked["properties"]["traffic"] = json!({});
+        let stated = |name: &str| ["tags", "traffic", "identity"].contains(&name);
+        let body = updated(Family::Online, &there(), &asked, &stated, &["own"]);
+        assert_eq!(body["tags"], json!({"team": "z", "own": "y"}));
+        assert_eq!(body["properties"]["traffic"], json!({}));
+        assert_eq!(body["identity"], json!({"type": "SystemAssigned"}));
+        assert_eq!(body["properties"]["mirrorTraffic"], json!({"green": 5}));
+        assert_eq!(body["properties"]["authMode"], "AADToken");
+    }
 
     #[test]
     fn what_only_the_service_says_is_not_sent_back() {

@@ -145,7 +145,7 @@ async fn is_busy_now(azure: &Azure, family: Family, name: &str) -> Result<bool, 
 }
 
 /// 409, and the 400 that a busy endpoint was seen to answer with (service notes 15).
-fn may_be_busy(error: &ArmError) -> bool {
+pub(crate) fn may_be_busy(error: &ArmError) -> bool {
     match error {
         ArmError::Conflict(_) => true,
         ArmError::Api(said) => said.status == 400,

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::change::write_below;
 use super::{Deployment, Family, body, deployment_at, read_deployment};
 use crate::azure::jobs::text;
-use crate::azure::poll::{Budget, provisioning};
-use crate::azure::{ArmError, Azure, Call};
+use crate::azure::poll::{Budget, lro, provisioning};
+use crate::azure::{Answer, ArmError, Azure, Call};
 
 /// One of the containers of an online deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +78,21 @@ pub async fn scale_deployment(
     let call = Call::put(address, family.deployment_version(), body);
     let answer = write_below(azure, family, &deployment.endpoint, call, budget).await?;
     Ok(Deployment::parse(family, &deployment.endpoint, answer.body))
+}
+
+/// Waits until the write of a deployment that was answered with `first` is carried out.
+pub async fn finish_deployment(
+    azure: &Azure,
+    family: Family,
+    endpoint: &str,
+    name: &str,
+    first: Answer,
+    budget: Budget,
+) -> Result<Deployment, ArmError> {
+    let address = deployment_at(family, endpoint, name, "");
+    let call = Call::put(address, family.deployment_version(), Value::Null);
+    let last = lro::finish(azure, &call, first, budget, azure.observer()).await?;
+    Ok(Deployment::parse(family, endpoint, last.body))
 }
 
 /// Waits until no operation is under way on a deployment, however the last one ended; `None` when it is gone then.

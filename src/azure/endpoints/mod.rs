@@ -9,9 +9,12 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+pub(crate) use body::{as_it_is, updated};
+pub(crate) use change::may_be_busy;
 pub use change::{Changed, EndpointChange, USUAL, change_endpoint, put_endpoint, wait_until_free};
 pub use deployment::{
-    Container, delete_deployment, deployment_log, scale_deployment, settled_deployment,
+    Container, delete_deployment, deployment_log, finish_deployment, scale_deployment,
+    settled_deployment,
 };
 
 use super::jobs::{text, texts};
@@ -26,6 +29,13 @@ impl Family {
             Self::Online => "onlineEndpoints",
             Self::Batch => "batchEndpoints",
         }
+    }
+
+    /// The family whose endpoints are in a collection.
+    pub fn of_collection(collection: &str) -> Option<Self> {
+        [Self::Online, Self::Batch]
+            .into_iter()
+            .find(|family| family.collection() == collection)
     }
 
     /// `online` or `batch`.

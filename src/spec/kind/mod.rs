@@ -1,6 +1,8 @@
 //! The table of YAML kinds. A kind is one file here and one row in [`KINDS`].
 
+pub(super) mod automl;
 mod command;
+mod component;
 mod compute;
 mod data;
 mod datastore;
@@ -10,6 +12,7 @@ mod environment;
 mod family;
 mod model;
 mod pipeline;
+mod schedule;
 mod spark;
 mod sweep;
 
@@ -17,6 +20,8 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use regex::Regex;
+
+pub(super) use pipeline::graph::{Binding, Planned, Ports, plan as plan_graph};
 
 use super::binding::pattern;
 use super::fields::{Field, Fields};
@@ -72,6 +77,18 @@ static KINDS: &[KindDef] = &[
         translate: spark::translate,
     },
     KindDef {
+        name: "automl",
+        expected: Expected::Job,
+        fits: Fits::Type,
+        translate: automl::translate,
+    },
+    KindDef {
+        name: "component",
+        expected: Expected::Component,
+        fits: Fits::Only,
+        translate: component::translate,
+    },
+    KindDef {
         name: "data",
         expected: Expected::Data,
         fits: Fits::Only,
@@ -82,6 +99,12 @@ static KINDS: &[KindDef] = &[
         expected: Expected::Environment,
         fits: Fits::Only,
         translate: environment::translate,
+    },
+    KindDef {
+        name: "schedule",
+        expected: Expected::Schedule,
+        fits: Fits::Only,
+        translate: schedule::translate,
     },
     KindDef {
         name: "compute",
@@ -128,7 +151,7 @@ static KINDS: &[KindDef] = &[
 ];
 
 /// Job types that the service has and this version has not.
-const LATER_JOBS: [&str; 3] = ["automl", "finetuning", "distillation"];
+const LATER_JOBS: [&str; 2] = ["finetuning", "distillation"];
 /// Types of steps that are no jobs of their own.
 const STEPS_ONLY: [&str; 3] = ["parallel", "import", "data_transfer"];
 

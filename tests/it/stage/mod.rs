@@ -3,7 +3,9 @@
 mod assets;
 mod connect;
 mod create_compute;
+mod create_schedule;
 mod dry_run;
+mod endpoints;
 mod interrupted;
 mod kit;
 mod models;
@@ -12,4 +14,5 @@ mod refused;
 mod run_job;
 mod secrets;
 mod sign_in;
+mod smoke_test;
 mod taxi;
