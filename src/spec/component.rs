@@ -3,6 +3,7 @@
 
 mod command;
 mod known;
+mod pipeline;
 mod port;
 
 pub(super) use command::Inline;
@@ -10,20 +11,25 @@ pub(super) use known::{Known, read_file, type_word};
 pub(super) use port::{Port, check_cases, declared, declared_literal, literal_type, typed};
 
 use std::path::Path;
+use std::sync::LazyLock;
+
+use regex::Regex;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::binding::pattern;
 use super::draft::{Draft, Object};
 use super::fields::{Field, Fields};
-use super::io;
-use super::plan::{Reference, Target};
-use super::problem::{Report, nearest};
+use super::plan::{Reference, Target, Version};
+use super::problem::{Problem, Report, nearest};
 use super::python;
 use super::session::Session;
 use super::settings::{Distribution, Resources};
 
 pub(super) const API: &str = "2024-01-01-preview";
+/// What is said of an input that is not given.
+pub(super) const NEEDS_INPUT: &str = "the component needs this input and has no default for it";
 pub(super) const ANONYMOUS: &str = "azureml_anonymous";
 
 /// A type of component.
@@ -34,29 +40,36 @@ pub(super) struct ComponentType {
     read: fn(&mut Session<'_>, Fields<'_>, &Path, &mut Component),
 }
 
-static TYPES: &[ComponentType] = &[ComponentType {
-    name: "command",
-    read: command::read,
-}];
-
-/// Types of components that the service has and this version has not.
-const LATER: [&str; 6] = [
-    "pipeline",
-    "parallel",
-    "spark",
-    "import",
-    "data_transfer",
-    "automl",
+static TYPES: &[ComponentType] = &[
+    ComponentType {
+        name: "command",
+        read: command::read,
+    },
+    ComponentType {
+        name: "pipeline",
+        read: pipeline::read,
+    },
 ];
 
+/// Types of components that the service has and this version has not.
+const LATER: [&str; 5] = ["parallel", "spark", "import", "data_transfer", "automl"];
+
 /// A component that is defined in this project.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Component {
     pub(super) inputs: Vec<(String, Port)>,
     pub(super) outputs: Vec<(String, Port)>,
     pub(super) defaults: Defaults,
+    /// What is wrong if nothing around this component has a compute for its steps.
+    pub(super) without_compute: Vec<Problem>,
+    /// The inputs that steps of this component are bound to.
+    pub(super) used: Vec<String>,
+    pub(super) display_name: Option<String>,
+    pub(super) description: Option<String>,
     spec: Object,
-    description: Option<String>,
+    archived: Option<bool>,
+    /// Those of the version; some types of components have them in the specification as well.
+    properties: Option<Value>,
     tags: Option<Value>,
     /// The component that the file was made from, if it says so: that one runs.
     registered: Option<String>,
@@ -108,6 +121,78 @@ fn read_as(
     component.spec.put("type", kind.name);
     (kind.read)(session, fields, base, &mut component);
     component
+}
+
+/// Plans the registration of a document under its own name. `None` after the problem is reported.
+pub(super) fn register(session: &mut Session<'_>, mut fields: Fields<'_>, base: &Path) {
+    let before = session.report.count();
+    let report = &mut session.report;
+    let kind = match fields.take("type") {
+        Some(field) => choose(&field, report),
+        None => TYPES.first(),
+    };
+    let name = fields.required("name", report);
+    let name = name.and_then(|field| registered_name(&field, report));
+    let version = fields.version("version", report);
+    let version = version.filter(|version| !version.is_empty());
+    fields.without_effect(&["auto_delete_setting"]);
+    if let Some(tags) = fields.peek("tags") {
+        for (_, tag) in tags.entries(report).unwrap_or_default() {
+            tag.text(report);
+        }
+    }
+    let Some(kind) = kind else {
+        return;
+    };
+    let component = read_as(session, kind, fields, base);
+    let (Some(name), true) = (name, session.report.count() == before) else {
+        return;
+    };
+    let mut spec = component.spec.clone();
+    spec.put("name", name.clone());
+    spec.put_some("version", version.clone());
+    spec.put("_source", "YAML.COMPONENT");
+    let body = component.body(spec, false);
+    let target = Target::Versioned {
+        collection: "components",
+        name,
+        version: version.map_or(Version::Next, Version::Fixed),
+    };
+    let needs = session.take_needs();
+    session.request(target, API, body, needs);
+}
+
+static NAME: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[a-z][a-z\d_]*$"));
+
+fn registered_name(field: &Field<'_>, report: &mut Report) -> Option<String> {
+    let name = field.text(report)?;
+    if !NAME.is_match(&name) {
+        let message = format!(
+            "`{name}` cannot be the name of a component: lower-case letters, digits and `_`, a letter first"
+        );
+        field.problem(report, message);
+        return None;
+    }
+    Some(name)
+}
+
+impl Default for Component {
+    fn default() -> Self {
+        Self {
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            defaults: Defaults::default(),
+            without_compute: Vec::new(),
+            used: Vec::new(),
+            display_name: None,
+            description: None,
+            spec: Object::default(),
+            archived: Some(false),
+            properties: None,
+            tags: None,
+            registered: None,
+        }
+    }
 }
 
 fn choose(field: &Field<'_>, report: &mut Report) -> Option<&'static ComponentType> {
@@ -165,13 +250,12 @@ impl Component {
         self.tags = fields.read("tags", report, as_texts);
         let tags = self.tags.clone().filter(|tags| !is_empty(tags));
         self.spec.put_some("tags", tags);
-        let shown = fields.text("display_name", report);
-        self.spec.put_some("display_name", shown);
+        self.display_name = fields.text("display_name", report);
+        self.spec
+            .put_some("display_name", self.display_name.clone());
         let said = fields.flag("is_deterministic", report);
         self.spec
             .put_some("is_deterministic", said.or(deterministic));
-        let properties = fields.read("properties", report, io::values);
-        self.spec.put_some("properties", properties);
     }
 
     fn read_ports(&mut self, fields: &mut Fields<'_>, report: &mut Report) {
@@ -188,7 +272,7 @@ impl Component {
     /// What no schema names goes to the service as it is.
     fn put_rest(&mut self, fields: Fields<'_>) {
         for (name, node) in fields.rest() {
-            if !(node.is_null() || node.entries().is_some_and(<[_]>::is_empty)) {
+            if !node.is_void() {
                 self.spec.put(name, python::json_of(node));
             }
         }
@@ -209,20 +293,27 @@ impl Component {
         spec.put("name", ANONYMOUS);
         spec.put("version", "1");
         spec.put("_source", source);
-        let mut properties = Object::default();
-        properties.put("componentSpec", spec);
-        properties.put_some("description", self.description.clone());
-        properties.put("isAnonymous", true);
-        properties.put("isArchived", false);
-        properties.put_some("tags", self.tags.clone());
-        let mut body = Object::default();
-        body.put("properties", properties);
+        let body = self.body(spec, true);
         let target = Target::Anonymous {
             collection: "components",
             name: ANONYMOUS.into(),
             version,
         };
         Reference::Answer(session.request(target, API, body, Vec::new()))
+    }
+
+    /// The body of a version with some specification.
+    fn body(&self, spec: Object, anonymous: bool) -> Object {
+        let mut properties = Object::default();
+        properties.put("componentSpec", spec);
+        properties.put_some("description", self.description.clone());
+        properties.put("isAnonymous", anonymous);
+        properties.put_some("isArchived", self.archived);
+        properties.put_some("tags", self.tags.clone());
+        properties.put_some("properties", self.properties.clone());
+        let mut body = Object::default();
+        body.put("properties", properties);
+        body
     }
 }
 

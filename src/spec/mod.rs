@@ -5,6 +5,7 @@ mod binding;
 mod code;
 mod component;
 mod draft;
+mod duration;
 mod environment;
 mod fields;
 mod files;

@@ -181,7 +181,8 @@ async fn read_ahead(context: &Context, execution: &Execution) -> anyhow::Result<
     }
 }
 
-/// Fields of request bodies that hold a password or a key; an attached machine's and a cluster's administrator.
+/// Fields of request bodies that hold a password or a key; an attached machine's and a cluster's administrator. A datastore's are
+/// all under `secrets`.
 const SECRETS: &[&str] = &["password", "adminUserPassword", "privateKeyData"];
 
 /// No host may show what a plan holds of passwords and keys, not even where the service repeats it.
@@ -195,11 +196,16 @@ fn mask(context: &Context, value: &Value) {
     match value {
         Value::Object(map) => {
             for (key, value) in map {
-                match value.as_str() {
-                    Some(text) if SECRETS.contains(&key.as_str()) => {
+                match (key.as_str(), value) {
+                    ("secrets", Value::Object(secrets)) => secrets
+                        .iter()
+                        .filter(|(name, _)| *name != "secretsType")
+                        .filter_map(|(_, value)| value.as_str())
+                        .for_each(|text| context.mask(&Secret::new(text))),
+                    (key, Value::String(text)) if SECRETS.contains(&key) => {
                         context.mask(&Secret::new(text));
                     }
-                    Some(_) | None => mask(context, value),
+                    (_, value) => mask(context, value),
                 }
             }
         }
@@ -215,9 +221,20 @@ pub(crate) async fn register(
     plan: Plan,
     id_output: &str,
 ) -> anyhow::Result<()> {
+    register_as(context, kind, plan, Some(id_output)).await
+}
+
+/// Like [`register`], also of what has no output for its id.
+pub(crate) async fn register_as(
+    context: &Context,
+    kind: &str,
+    plan: Plan,
+    id_output: Option<&str>,
+) -> anyhow::Result<()> {
     if context.inputs.dry_run {
         return show_plan(context, plan).await;
     }
+    mask_secrets(context, &plan);
     let azure = context.azure()?;
     let execution = Execution::new(azure.clone(), plan, spec::yaml_to_json);
     {
@@ -229,7 +246,9 @@ pub(crate) async fn register(
         execution.send(None).await?
     };
     let change = applied.change;
-    context.output(id_output, &applied.id)?;
+    if let Some(output) = id_output {
+        context.output(output, &applied.id)?;
+    }
     context.output("changed", change.as_str())?;
     let link = asset_link(&azure, kind, &applied).await?;
     context.resource(Resource {

@@ -6,6 +6,7 @@ pub mod context;
 pub mod create_compute;
 pub mod create_deployment;
 pub mod create_endpoint;
+pub mod create_schedule;
 pub mod document;
 pub(crate) mod endpoint;
 pub mod inputs;
@@ -13,7 +14,9 @@ pub mod links;
 mod names;
 pub mod read_config;
 pub mod register_data;
+pub mod register_datastore;
 pub mod register_environment;
+pub mod register_model;
 pub mod rollback;
 pub mod run_job;
 mod sign_in;
@@ -33,13 +36,16 @@ pub static STAGES: &[&Stage] = &[
     &read_config::STAGE,
     &register_environment::STAGE,
     &create_compute::STAGE,
+    &register_datastore::STAGE,
     &register_data::STAGE,
+    &register_model::STAGE,
     &run_job::STAGE,
     &create_endpoint::STAGE,
     &create_deployment::STAGE,
     &allocate_traffic::STAGE,
     &smoke_test::STAGE,
     &rollback::STAGE,
+    &create_schedule::STAGE,
 ];
 
 /// The stage of that name.

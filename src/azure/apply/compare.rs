@@ -21,12 +21,16 @@ const ADDED: &[&str] = &[
     "intellectualProperty",
     "isAnonymous",
     "isArchived",
+    "isDefault",
     "jobName",
     "name",
     "osType",
     "properties",
     "provisioningState",
+    "resourceGroup",
+    "serviceDataAccessAuthIdentity",
     "stage",
+    "subscriptionId",
     "systemData",
     "type",
 ];
@@ -373,6 +377,36 @@ mod tests {
             assert!(address(one).is_some());
         }
         assert_eq!(address("ubuntu:22.04"), None);
+    }
+
+    #[test]
+    fn a_datastore_opened_by_identity_equals_what_the_service_makes_of_it() {
+        let there = |credentials: &str| {
+            json!({"datastoreType": "AzureBlob", "accountName": "a", "containerName": "c", "endpoint": "core.windows.net",
+                "protocol": "https", "credentials": {"credentialsType": credentials}, "isDefault": false, "tags": null,
+                "serviceDataAccessAuthIdentity": "None", "subscriptionId": "S", "resourceGroup": "G", "description": null})
+        };
+        let mut sent = json!({"datastoreType": "AzureBlob", "accountName": "a", "containerName": "c", "endpoint": "core.windows.net",
+            "protocol": "https", "credentials": {"credentialsType": "None"}});
+        check(&sent, &there("None"), Scope::InPlace, true);
+        check(&sent, &there("AccountKey"), Scope::InPlace, false);
+        // A key never comes back, so that one that was changed looks like one that was not.
+        sent["credentials"] = json!({"credentialsType": "AccountKey", "secrets": {"secretsType": "AccountKey", "key": "k"}});
+        check(&sent, &there("AccountKey"), Scope::InPlace, false);
+    }
+
+    #[test]
+    fn a_model_equals_what_the_service_makes_of_it() {
+        let uri = "azureml://subscriptions/S/resourcegroups/G/workspaces/W/datastores/d/paths/LocalUpload/h/m";
+        let sent = json!({"modelType": "mlflow_model", "modelUri": uri, "isAnonymous": false, "isArchived": false,
+            "flavors": {"python_function": {"data": {"loader_module": "mlflow.sklearn"}}}});
+        let there = json!({"modelType": "mlflow_model", "modelUri": uri.replace("resourcegroups", "resourceGroups"), "stage": "Development",
+            "flavors": {"python_function": {"data": {"loader_module": "mlflow.sklearn"}}}, "jobName": null, "tags": {}, "properties": {},
+            "description": null, "provisioningState": "Succeeded", "intellectualProperty": null, "autoDeleteSetting": null});
+        check(&sent, &there, Scope::NewVersion, true);
+        let mut other = there;
+        other["modelUri"] = uri.replace("/h/", "/i/").into();
+        check(&sent, &other, Scope::NewVersion, false);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod likeness;
 mod look_up;
 mod preview;
 mod resolve;
+mod schedule;
 mod served;
 mod standing;
 mod symbols;

@@ -218,6 +218,11 @@ fn hide_secrets(body: &mut Value) {
                     ) => variables
                         .values_mut()
                         .for_each(|value| *value = Value::from("***")),
+                    // A datastore's credentials: all but what kind they are.
+                    ("secrets", Value::Object(secrets)) => secrets
+                        .iter_mut()
+                        .filter(|(name, _)| *name != "secretsType")
+                        .for_each(|(_, value)| *value = Value::from("***")),
                     (name, value @ Value::String(_))
                         if name.to_lowercase().ends_with("password")
                             || name == "privateKeyData" =>

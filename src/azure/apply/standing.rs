@@ -6,7 +6,7 @@ use super::compare::{Comparison, Scope};
 use super::look_up::{container, get, text};
 use super::resolve::deployment;
 use super::symbols::Standing;
-use super::{ApplyError, Execution, compute, served};
+use super::{ApplyError, Execution, compute, schedule, served};
 use crate::azure::Address;
 use crate::azure::endpoints::Family;
 use crate::spec::plan::{Request, Target, Version};
@@ -86,6 +86,9 @@ impl Execution {
                     name: Some(name),
                 },
             ) => compute::same(self.comparison(Scope::InPlace), name, sent, &there.body)?,
+            (Some(sent), _) if schedule::is_schedule(request) => {
+                schedule::same(self.comparison(Scope::InPlace), sent, &there.body)
+            }
             (Some(sent), target) => match served_by(target) {
                 Some(family) => served::same(family, sent, &there.body),
                 None => self.comparison(Scope::InPlace).same(sent, &there.body),
@@ -188,7 +191,7 @@ impl Execution {
         })
     }
 
-    fn comparison(&self, scope: Scope) -> Comparison {
+    pub(super) fn comparison(&self, scope: Scope) -> Comparison {
         Comparison {
             scope,
             read_yaml: self.read_yaml,

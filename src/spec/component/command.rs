@@ -11,6 +11,7 @@ use crate::spec::draft::{Draft, Object};
 use crate::spec::environment;
 use crate::spec::fields::{Field, Fields};
 use crate::spec::problem::Report;
+use crate::spec::python;
 use crate::spec::session::Session;
 use crate::spec::settings::{Distribution, Resources, Unknown};
 
@@ -43,6 +44,19 @@ pub(super) fn read(
     component.read_common(&mut fields, Some(true), &mut session.report);
     component.read_ports(&mut fields, &mut session.report);
     let report = &mut session.report;
+    if let Some(entries) = fields.read("properties", report, Field::entries) {
+        let texts = entries.iter().map(|(name, field)| {
+            let text = python::str_of(field.node);
+            ((*name).to_owned(), text.into())
+        });
+        component.properties = Some(Value::Object(texts.collect()));
+        let raw = entries
+            .iter()
+            .map(|(name, field)| ((*name).to_owned(), python::json_of(field.node)));
+        component
+            .spec
+            .put("properties", Value::Object(raw.collect()));
+    }
     component.defaults.resources = fields
         .take("resources")
         .and_then(|field| Resources::read(&field, Unknown::Dropped, report));

@@ -268,6 +268,14 @@ pub(in crate::spec) fn literal(node: &Node, spelling: Spelling) -> Object {
     body
 }
 
+/// The same for a value that is a text already.
+pub(in crate::spec) fn literal_text(text: &str) -> Object {
+    let mut body = Object::default();
+    body.put("jobInputType", "literal");
+    body.put("value", text);
+    body
+}
+
 fn input_mode(mode: &str) -> &'static str {
     match mode {
         "download" => "Download",

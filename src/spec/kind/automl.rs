@@ -1,5 +1,5 @@
-//! `type: automl`: the service looks for the best model by itself. The tasks are tables of fields; what a job has besides, and where
-//! its data comes from, is here. It does not know pipelines, only that their steps spell things differently.
+//! `type: automl`: the service looks for the best model by itself. The tasks are tables of fields; what a job or a step of a pipeline
+//! has besides, and where its data comes from, is here. It does not know the graph of a pipeline.
 
 mod images;
 mod shape;
@@ -13,7 +13,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::spec::draft::Object;
+use crate::spec::draft::{Draft, Object};
 use crate::spec::fields::{Case, Field, Fields};
 use crate::spec::io::{self, Keys, Output, Spelling, Texts};
 use crate::spec::job::{self, Compute};
@@ -22,7 +22,7 @@ use crate::spec::python;
 use crate::spec::session::Session;
 use crate::spec::settings::{self, Resources, Unknown};
 
-use shape::{Row, Shape, read_rows, read_table, row};
+use shape::{Row, Shape, read_rows, row};
 
 const API: &str = "2024-01-01-preview";
 
@@ -42,6 +42,16 @@ struct Data {
     required: bool,
     /// Whether a job sends it.
     sent: bool,
+}
+
+impl Data {
+    fn take<'n>(&self, fields: &mut Fields<'n>, report: &mut Report) -> Option<Field<'n>> {
+        if self.required {
+            fields.required(self.yaml, report)
+        } else {
+            fields.take(self.yaml)
+        }
+    }
 }
 
 const TRAINING: Data = Data {
@@ -203,12 +213,9 @@ pub(super) fn translate(session: &mut Session<'_>, mut fields: Fields<'_>, base:
         let mut details = Object::default();
         details.put("taskType", task.sent);
         for data in task.data {
-            let field = if data.required {
-                fields.required(data.yaml, &mut session.report)
-            } else {
-                fields.take(data.yaml)
-            };
-            let table = field.and_then(|field| table(session, &field, base));
+            let table = data
+                .take(&mut fields, &mut session.report)
+                .and_then(|field| table(session, &field, base));
             if data.sent {
                 details.put_some(shape::camel(data.yaml), table);
             }
@@ -251,21 +258,26 @@ fn put_beside(fields: &mut Fields<'_>, body: &mut Object, report: &mut Report) {
             .take("identity")
             .and_then(|field| settings::identity(&field, Spelling::Job, report)),
     );
-    body.put_some("services", fields.read("services", report, raw_services));
-    body.put_some("environmentId", fields.text("environment_id", report));
-    body.put_some(
-        "environmentVariables",
-        fields.read("environment_variables", report, io::texts),
-    );
     let resources = fields
         .take("resources")
         .and_then(|field| Resources::read(&field, Unknown::Refused, report));
     body.put_some("resources", resources.map(|resources| resources.spec()));
-    body.put_some(
-        "queueSettings",
-        fields.read("queue_settings", report, queue),
-    );
+    for (key, row) in BESIDE {
+        let found = read_rows(fields, &[row], Spelling::Step, report);
+        body.put_some(key, found.into_values().next());
+    }
 }
+
+/// Under which name a job sends what it spells like a step.
+const BESIDE: [(&str, Row); 4] = [
+    ("environmentId", row("environment_id", Shape::Text)),
+    (
+        "environmentVariables",
+        row("environment_variables", Shape::TextMap),
+    ),
+    ("services", row("services", Shape::Other(raw_services))),
+    ("queueSettings", row("queue_settings", Shape::Table(QUEUE))),
+];
 
 const QUEUE: &[Row] = &[
     row(
@@ -275,12 +287,8 @@ const QUEUE: &[Row] = &[
     row("priority", Shape::Lower(&["low", "medium", "high"])),
 ];
 
-fn queue(field: &Field<'_>, report: &mut Report) -> Option<Value> {
-    read_table(field, QUEUE, Spelling::Step, report).map(Value::Object)
-}
-
 /// Services as YAML has them, with the type that they turn out to be of.
-fn raw_services(field: &Field<'_>, report: &mut Report) -> Option<Value> {
+fn raw_services(field: &Field<'_>, _spelling: Spelling, report: &mut Report) -> Option<Value> {
     settings::services(field, Spelling::Job, report)?;
     let entries = field.entries(report)?;
     let services = entries.into_iter().filter_map(|(name, field)| {
@@ -302,4 +310,86 @@ fn raw_services(field: &Field<'_>, report: &mut Report) -> Option<Value> {
         Some((name.to_owned(), Value::Object(service)))
     });
     Some(Value::Object(services.collect()))
+}
+
+/// What a step of a pipeline has besides its task.
+const BESIDE_IN_STEPS: &[Row] = &[
+    row("display_name", Shape::Text),
+    row("description", Shape::Text),
+    row("experiment_name", Shape::Text),
+    row("tags", Shape::TextMap),
+    row("properties", Shape::TextMap),
+    row("environment_id", Shape::Text),
+    row("environment_variables", Shape::TextMap),
+    row("identity", Shape::Other(raw_identity)),
+    row("services", Shape::Other(raw_services)),
+    row("queue_settings", Shape::Table(QUEUE)),
+];
+
+fn raw_identity(field: &Field<'_>, _spelling: Spelling, report: &mut Report) -> Option<Value> {
+    settings::identity(field, Spelling::Job, report)?;
+    let mut identity = python::json_of(field.node);
+    let kind = identity["type"].as_str().map(python::camel_to_snake);
+    identity["type"] = match kind.as_deref() {
+        Some("managed") => "managed_identity".into(),
+        kind => kind.into(),
+    };
+    Some(identity)
+}
+
+/// Everything of a step in a pipeline but its name, type, compute and outputs. The fields let expressions stand for values.
+pub(super) fn put_step(
+    session: &mut Session<'_>,
+    mut fields: Fields<'_>,
+    base: &Path,
+    body: &mut Object,
+) {
+    fields.read_only(&["$schema", "id", "creation_context", "status", "log_files"]);
+    let report = &mut session.report;
+    fields.text("name", report);
+    for (key, value) in read_rows(&mut fields, BESIDE_IN_STEPS, Spelling::Step, report) {
+        body.put(key, value);
+    }
+    let resources = fields
+        .take("resources")
+        .and_then(|field| Resources::read(&field, Unknown::Refused, report));
+    body.put_some("resources", resources.map(|resources| resources.yaml()));
+    let Some(task) = Task::read(&mut fields, report) else {
+        return;
+    };
+    body.put("task", task.name);
+    for data in task.data {
+        let table = data
+            .take(&mut fields, &mut session.report)
+            .and_then(|field| step_table(session, &field, base));
+        if data.sent {
+            body.put_some(data.yaml, table);
+        }
+    }
+    body.append(task.settings(&mut fields, Spelling::Step, &mut session.report));
+    fields.refuse_rest(&mut session.report);
+}
+
+/// Data of a step: an expression or another text as it is; a mapping as the text that Python makes of it, which is what the SDK sends.
+fn step_table(session: &mut Session<'_>, field: &Field<'_>, base: &Path) -> Option<Draft> {
+    if field.node.entries().is_none() {
+        return field.text(&mut session.report).map(Draft::from);
+    }
+    let asset = io::read_table(field, &mut session.report)?;
+    let place = match asset.binding() {
+        Some(expression) => Draft::from(expression),
+        None => asset.uri(session, base)?,
+    };
+    let mut rest = String::new();
+    for (key, value) in [("mode", &asset.mode), ("datastore", &asset.datastore)] {
+        if let Some(value) = value {
+            rest += &format!(", '{key}': {}", python::quoted(value));
+        }
+    }
+    let start = format!("{{'type': {}, 'path': ", python::quoted(&asset.kind));
+    Some(
+        place
+            .quoted(python::quoted)
+            .enclosed(&start, &format!("{rest}}}")),
+    )
 }

@@ -109,7 +109,7 @@ fn compute_name(field: &Field<'_>, report: &mut Report) -> Option<String> {
 }
 
 /// Unlike those of jobs, these may not be empty.
-fn tags(field: &Field<'_>, report: &mut Report) -> Option<Value> {
+pub(super) fn tags(field: &Field<'_>, report: &mut Report) -> Option<Value> {
     let entries = field.entries(report)?;
     let texts = entries
         .into_iter()

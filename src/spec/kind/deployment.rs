@@ -10,7 +10,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{endpoint, model};
+use super::{endpoint, model, not_empty};
 use crate::spec::code;
 use crate::spec::draft::{Draft, Object};
 use crate::spec::environment;
@@ -85,15 +85,6 @@ impl Names {
         };
         session.request(target, api, resource, Vec::new());
     }
-}
-
-fn not_empty(field: &Field<'_>, report: &mut Report) -> Option<String> {
-    let text = field.text(report)?;
-    if text.is_empty() {
-        field.problem(report, "a name must not be empty");
-        return None;
-    }
-    Some(text)
 }
 
 /// What a model needs to be served.

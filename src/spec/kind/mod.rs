@@ -1,15 +1,18 @@
 //! The table of YAML kinds. A kind is one file here and one row in [`KINDS`].
 
-mod automl;
+pub(super) mod automl;
 mod command;
+mod component;
 mod compute;
 mod data;
+mod datastore;
 mod deployment;
 mod endpoint;
 mod environment;
 mod family;
 mod model;
 mod pipeline;
+mod schedule;
 mod spark;
 mod sweep;
 
@@ -17,6 +20,8 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use regex::Regex;
+
+pub(super) use pipeline::graph::{Binding, Planned, Ports, plan as plan_graph};
 
 use super::binding::pattern;
 use super::fields::{Field, Fields};
@@ -78,6 +83,12 @@ static KINDS: &[KindDef] = &[
         translate: automl::translate,
     },
     KindDef {
+        name: "component",
+        expected: Expected::Component,
+        fits: Fits::Only,
+        translate: component::translate,
+    },
+    KindDef {
         name: "data",
         expected: Expected::Data,
         fits: Fits::Only,
@@ -90,6 +101,12 @@ static KINDS: &[KindDef] = &[
         translate: environment::translate,
     },
     KindDef {
+        name: "schedule",
+        expected: Expected::Schedule,
+        fits: Fits::Only,
+        translate: schedule::translate,
+    },
+    KindDef {
         name: "compute",
         expected: Expected::Compute,
         fits: Fits::Only,
@@ -100,6 +117,12 @@ static KINDS: &[KindDef] = &[
         expected: Expected::Model,
         fits: Fits::Only,
         translate: model::translate,
+    },
+    KindDef {
+        name: "datastore",
+        expected: Expected::Datastore,
+        fits: Fits::Only,
+        translate: datastore::translate,
     },
     KindDef {
         name: "online endpoint",
@@ -193,6 +216,16 @@ fn choose(
         field.problem(report, message);
     }
     found
+}
+
+/// A name that the service alone has rules for.
+fn not_empty(field: &Field<'_>, report: &mut Report) -> Option<String> {
+    let text = field.text(report)?;
+    if text.is_empty() {
+        field.problem(report, "a name must not be empty");
+        return None;
+    }
+    Some(text)
 }
 
 static ASSET_NAME: LazyLock<Regex> =

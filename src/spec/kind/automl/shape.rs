@@ -3,12 +3,13 @@
 
 use serde_json::{Map, Value};
 
+use crate::spec::duration::duration;
 use crate::spec::fields::{Case, Field, Fields};
 use crate::spec::io::{self, Spelling};
 use crate::spec::problem::Report;
 use crate::spec::python;
 use crate::spec::settings;
-use crate::spec::yaml::Kind;
+use crate::spec::sweep;
 
 /// A field of a mapping.
 #[derive(Debug, Clone, Copy)]
@@ -237,29 +238,12 @@ pub(super) fn number(field: &Field<'_>, report: &mut Report) -> Option<Value> {
     if let Some(binding) = field.binding() {
         return Some(binding);
     }
-    let value = float(field);
+    let value = sweep::float_of(field);
     if value.is_none() {
         let found = field.node.describe();
         field.problem(report, format!("a number is expected here, not {found}"));
     }
-    value.map(Value::from)
-}
-
-/// A number, or a text that is one.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "Python's float() rounds the same way"
-)]
-pub(super) fn float(field: &Field<'_>) -> Option<f64> {
-    let value = match &field.node.kind {
-        Kind::Integer(value) => Some(*value as f64),
-        Kind::Float(value) => Some(*value),
-        Kind::Text(text) => text.trim().parse().ok(),
-        Kind::Null | Kind::Bool(_) | Kind::Timestamp(_) | Kind::Sequence(_) | Kind::Mapping(_) => {
-            None
-        }
-    };
-    value.filter(|value: &f64| value.is_finite())
+    value
 }
 
 fn minutes(field: &Field<'_>, spelling: Spelling, report: &mut Report) -> Option<Value> {
@@ -271,7 +255,7 @@ fn minutes(field: &Field<'_>, spelling: Spelling, report: &mut Report) -> Option
                 field.problem(report, format!("{minutes} minutes are too many"));
                 return None;
             };
-            settings::duration(seconds).map(Value::String)
+            duration(seconds).map(Value::String)
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::spec::fields::{Case, Field};
 use crate::spec::io::Spelling;
 use crate::spec::problem::Report;
 use crate::spec::python;
+use crate::spec::sweep;
 use crate::spec::yaml::Kind;
 
 /// What may stand for a parameter.
@@ -143,7 +144,7 @@ fn sought(field: &Field<'_>, domain: Domain, report: &mut Report) -> Option<Soug
                 values.extend(match (distribution.0, domain) {
                     ("randint", _) => argument.integer(report),
                     (_, Domain::Stepped) => whole(&argument, report),
-                    _ => number(&argument, report),
+                    _ => sweep::number(&argument, report),
                 });
             }
             Some(Sought::Drawn(distribution, values))
@@ -208,20 +209,6 @@ fn whole(field: &Field<'_>, report: &mut Report) -> Option<Value> {
             );
             None
         }
-    }
-}
-
-/// Whole numbers stay whole.
-fn number(field: &Field<'_>, report: &mut Report) -> Option<Value> {
-    match &field.node.kind {
-        Kind::Integer(value) => Some(python::integer(*value)),
-        Kind::Null
-        | Kind::Bool(_)
-        | Kind::Float(_)
-        | Kind::Text(_)
-        | Kind::Timestamp(_)
-        | Kind::Sequence(_)
-        | Kind::Mapping(_) => super::shape::number(field, report),
     }
 }
 

@@ -2,12 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
-use super::shape::{Literal, Row, Shape, Words, float, read_table, row};
+use super::shape::{Literal, Row, Shape, Words, read_table, row};
 use super::words;
 use crate::spec::fields::Field;
 use crate::spec::io::Spelling;
 use crate::spec::problem::{Report, nearest};
 use crate::spec::python;
+use crate::spec::sweep;
 
 /// Fields that the three tasks share.
 pub(super) const COMMON: &[Row] = &[
@@ -121,7 +122,7 @@ fn parameters(field: &Field<'_>, _spelling: Spelling, report: &mut Report) -> Op
         let value = if field.node.is_null() {
             Some(Value::Null)
         } else {
-            let number = float(&field).map(Value::from);
+            let number = sweep::float_of(&field);
             number.or_else(|| field.text(report).map(Value::String))
         };
         body.extend(value.map(|value| (name.to_owned(), value)));
@@ -186,7 +187,7 @@ const SERIES: &[Row] = &[
     row("features_unknown_at_forecast_time", Shape::Other(columns)),
 ];
 
-/// `auto` or a whole number; a job sends them as modes and zero not at all.
+/// `auto` or a whole number, which a job sends as modes; zero is not sent at all.
 fn auto_or_number(field: &Field<'_>, spelling: Spelling, report: &mut Report) -> Option<Value> {
     let value = auto_or_integer(field, report)?;
     mode(
@@ -198,9 +199,9 @@ fn auto_or_number(field: &Field<'_>, spelling: Spelling, report: &mut Report) ->
 
 fn mode(value: Value, spelling: Spelling, custom: fn(Value) -> Value) -> Option<Value> {
     match spelling {
+        _ if value == 0 => None,
         Spelling::Step => Some(value),
         Spelling::Job if value == "auto" => Some(json!({"mode": "Auto"})),
-        Spelling::Job if value == 0 => None,
         Spelling::Job => Some(custom(value)),
     }
 }
@@ -233,10 +234,10 @@ fn lags(field: &Field<'_>, spelling: Spelling, report: &mut Report) -> Option<Va
         .iter()
         .filter_map(|item| item.integer(report))
         .collect();
-    match spelling {
-        Spelling::Step => Some(values),
-        Spelling::Job => (!empty).then(|| json!({"mode": "Custom", "values": values})),
-    }
+    (!empty).then(|| match spelling {
+        Spelling::Step => values,
+        Spelling::Job => json!({"mode": "Custom", "values": values}),
+    })
 }
 
 fn auto_or_integer(field: &Field<'_>, report: &mut Report) -> Option<Value> {

@@ -29,17 +29,19 @@ pub(super) const CLASSIFICATION: &[Row] = &[
     .or(Literal::Word("accuracy")),
     row("target_column_name", Shape::Text).required(),
 ];
-/// The service knows one metric for these two; the SDK sends it for names only.
 pub(super) const MULTILABEL: &[Row] = &[
-    row("primary_metric", Shape::OpenWord(words::ACCURACY))
-        .or_in_steps(Literal::Word("accuracy"))
-        .not_sent(),
+    ONLY_METRIC,
     row("target_column_name", Shape::Text).required(),
 ];
 pub(super) const NER: &[Row] = &[
-    row("primary_metric", Shape::OpenWord(words::ACCURACY)).or(Literal::Word("accuracy")),
+    ONLY_METRIC,
     row("target_column_name", Shape::Text).not_sent(),
 ];
+
+/// The service knows one metric for these two, and jobs do not name it.
+const ONLY_METRIC: Row = row("primary_metric", Shape::OpenWord(words::ACCURACY))
+    .or_in_steps(Literal::Word("accuracy"))
+    .not_sent();
 
 const LIMITS: &[Row] = &[
     row("max_trials", Shape::Integer).or(Literal::Integer(1)),

@@ -5,12 +5,13 @@ use std::path::Path;
 
 use super::{Names, Serving, pipeline};
 use crate::spec::draft::{Draft, Object};
+use crate::spec::duration::duration_of;
 use crate::spec::fields::{Case, Field, Fields};
 use crate::spec::io::Spelling;
 use crate::spec::problem::Report;
 use crate::spec::reference::compute_id;
 use crate::spec::session::{Session, absolute};
-use crate::spec::settings::{self, Resources, Unknown, duration_of};
+use crate::spec::settings::{self, Resources, Unknown};
 
 const API: &str = "2024-01-01-preview";
 

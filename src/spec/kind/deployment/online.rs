@@ -6,11 +6,11 @@ use serde_json::{Map, Value, json};
 
 use super::{Names, Serving, collector, refuse_registry};
 use crate::spec::draft::Object;
+use crate::spec::duration::{duration_of, milliseconds_of};
 use crate::spec::fields::{Case, Field, Fields};
 use crate::spec::problem::Report;
 use crate::spec::python;
 use crate::spec::session::Session;
-use crate::spec::settings::{duration_of, milliseconds_of};
 
 const API: &str = "2023-04-01-preview";
 const PRIVATE: &str = "private_network_connection";

@@ -2,7 +2,9 @@
 //! are read, then each is planned, because an inline step takes the types of its ports from what they are bound to. A type is one
 //! file here and one row in [`STEPS`].
 
+mod automl;
 mod command;
+mod pipeline;
 mod ports;
 mod settings;
 mod source;
@@ -16,9 +18,9 @@ use super::graph::Graph;
 use crate::spec::binding::{self, pattern};
 use crate::spec::component;
 use crate::spec::draft::{Draft, Object};
-use crate::spec::fields::{Case, Field, Fields};
+use crate::spec::fields::{Field, Fields};
 use crate::spec::io::{Input, Output};
-use crate::spec::problem::{Problem, Report};
+use crate::spec::problem::{Problem, Report, nearest};
 use crate::spec::reference::pipeline_compute_id;
 use crate::spec::session::Session;
 
@@ -39,24 +41,35 @@ pub(super) struct StepType {
     pub(super) port: for<'s> fn(&'s Step<'_>, Direction, &str) -> Result<PortType<'s>, String>,
 }
 
-static STEPS: &[StepType] = &[StepType {
-    name: "command",
-    marks: &["command"],
-    read: command::read,
-    plan: command::plan,
-    port: ports::of_component_or_values,
-}];
+static STEPS: &[StepType] = &[
+    StepType {
+        name: "command",
+        marks: &["command"],
+        read: command::read,
+        plan: command::plan,
+        port: ports::of_component_or_values,
+    },
+    StepType {
+        name: "pipeline",
+        marks: &[],
+        read: pipeline::read,
+        plan: pipeline::plan,
+        port: ports::of_component_or_values,
+    },
+    StepType {
+        name: "automl",
+        marks: &["task"],
+        read: automl::read,
+        plan: automl::plan,
+        port: automl::port,
+    },
+];
 
 /// Types of steps that the service has and this version has not.
-const LATER: [&str; 7] = [
-    "import",
-    "sweep",
-    "parallel",
-    "pipeline",
-    "automl",
-    "spark",
-    "data_transfer",
-];
+const LATER: [&str; 5] = ["import", "sweep", "parallel", "spark", "data_transfer"];
+
+/// Control flow, which the SDK refuses in YAML unless a private preview is switched on.
+const CONTROL_FLOW: [&str; 3] = ["if_else", "do_while", "parallel_for"];
 
 const NO_COMPUTE: &str =
     "no compute: set `compute` here or for the pipeline, or `settings.default_compute`";
@@ -126,25 +139,27 @@ pub(super) struct Planning<'p, 'f, 'n> {
 }
 
 impl Planning<'_, '_, '_> {
-    /// The step's own compute; the pipeline has to have one where there is none.
     fn put_compute(&mut self, step: &Step<'_>, fields: &mut Fields<'_>, body: &mut Object) {
+        body.put_some("computeId", self.compute(step, fields));
+    }
+
+    /// The step's own compute; the pipeline has to have one where there is none.
+    fn compute(&mut self, step: &Step<'_>, fields: &mut Fields<'_>) -> Option<Draft> {
         let Some(field) = fields.take("compute") else {
             self.without_compute.push(Problem {
                 place: step.field.node.place(),
                 field: step.field.path.clone(),
                 message: NO_COMPUTE.into(),
             });
-            return;
+            return None;
         };
-        if let Some(text) = field.text(&mut self.session.report) {
-            let id = if binding::is_whole(&text) {
-                Some(Draft::from(text))
-            } else if text.eq_ignore_ascii_case("local") {
-                pipeline_compute_id(self.session, &field, "local")
-            } else {
-                pipeline_compute_id(self.session, &field, &text)
-            };
-            body.put_some("computeId", id);
+        let text = field.text(&mut self.session.report)?;
+        if binding::is_whole(&text) {
+            Some(Draft::from(text))
+        } else if text.eq_ignore_ascii_case("local") {
+            pipeline_compute_id(self.session, &field, "local")
+        } else {
+            pipeline_compute_id(self.session, &field, &text)
         }
     }
 }
@@ -219,12 +234,23 @@ fn choose(session: &mut Session<'_>, field: &Field<'_>, base: &Path) -> Option<&
 
 fn named(field: &Field<'_>, report: &mut Report) -> Option<&'static StepType> {
     let text = field.text(report)?;
+    if CONTROL_FLOW.contains(&text.as_str()) {
+        let message =
+            format!("`{text}` is a private preview that Microsoft's tools refuse in YAML, too");
+        field.problem(report, message);
+        return None;
+    }
     if LATER.contains(&text.as_str()) && STEPS.iter().all(|kind| kind.name != text) {
         let message = format!("steps of type `{text}` are not supported by this version");
         field.problem(report, message);
         return None;
     }
-    let names: Vec<_> = STEPS.iter().map(|kind| kind.name).collect();
-    let word = field.choice(report, &names, Case::Lower)?;
-    STEPS.iter().find(|kind| kind.name == word)
+    let word = text.to_lowercase();
+    let found = STEPS.iter().find(|kind| kind.name == word);
+    if found.is_none() {
+        let names = STEPS.iter().map(|kind| kind.name).chain(LATER);
+        let message = format!("`{text}` is not a type of step{}", nearest(&word, names));
+        field.problem(report, message);
+    }
+    found
 }

@@ -70,7 +70,7 @@ fn put_rest(session: &mut Session<'_>, mut fields: Fields<'_>, base: &Path, body
         "id",
     ]);
     for (name, node) in fields.rest() {
-        if !(node.is_null() || node.entries().is_some_and(<[_]>::is_empty)) {
+        if !node.is_void() {
             body.put(name, python::json_of(node));
         }
     }
