@@ -379,6 +379,65 @@ async fn traffic_that_somebody_else_changed_is_left_as_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rollback_of_a_rollout_that_was_cut_off_restores_the_map_that_it_began_from() {
+    let world = serving().await;
+    version(&world, 2, NEVER);
+    rollout(&world, &[]).await.succeeded();
+    version(&world, 3, NEVER);
+    hold_test(&world, 1);
+    tokio::select! {
+        ran = rollout(&world, &[]) => panic!("{}", ran.shown),
+        () = met(&world) => {}
+    }
+    assert_eq!(traffic(&world), "blue=10 green=90");
+    let name = [("endpoint-name", "taxi")];
+    world.stage("rollback", &name).await.succeeded();
+    assert_eq!(traffic(&world), "green=100");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_journal_that_somebody_takes_away_ends_the_rollout_at_the_former_map() {
+    let world = serving().await;
+    version(&world, 2, NEVER);
+    let faults = world.emulator.faults();
+    faults.add("POST", SCORE, 1, Fault::Delay(Duration::ZERO));
+    faults.add("POST", SCORE, 1, Fault::Delay(Duration::from_secs(2)));
+    let other = async {
+        met(&world).await;
+        let client = reqwest::Client::new();
+        let token = world.emulator.access_token("https://management.azure.com/");
+        let body = json!({"location": "eastus", "tags": {}, "identity": {"type": "SystemAssigned"},
+            "properties": {"authMode": "Key", "traffic": {"blue": 90, "green": 10}}});
+        let url = arm(&world, "");
+        let put = client
+            .put(url)
+            .bearer_auth(token)
+            .header("content-type", "application/json");
+        let answer = put.body(body.to_string()).send().await.unwrap();
+        assert_eq!(answer.status(), 201);
+    };
+    let (ran, ()) = tokio::join!(rollout(&world, &[]), other);
+    assert_eq!(ran.code, 1, "{}", ran.shown);
+    assert!(ran.shown.contains("took the journal"), "{}", ran.shown);
+    assert_eq!(traffic(&world), "blue=100");
+    assert_eq!(deployments(&world), [("blue".to_owned(), "Succeeded")]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lost_answers_to_writes_of_the_endpoint_change_nothing_in_the_end() {
+    for fault in [Fault::DropBefore, Fault::DropAfter] {
+        let world = serving().await;
+        version(&world, 2, NEVER);
+        let faults = world.emulator.faults();
+        faults.add("PUT", "/onlineEndpoints/taxi?", 1, fault.clone());
+        let ran = rollout(&world, &[("steps", "100")]).await.succeeded();
+        assert_eq!(faults.pending(), 0, "{fault:?}");
+        assert_eq!(traffic(&world), "green=100", "{fault:?}: {}", ran.shown);
+        assert_eq!(journal(&world).await, None);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_never_stops_calling_sees_no_failed_request() {
     let world = serving().await;
     let client = reqwest::Client::new();
@@ -413,21 +472,21 @@ async fn a_client_that_never_stops_calling_sees_no_failed_request() {
 }
 
 async fn key(world: &World, client: &reqwest::Client) -> String {
+    let token = world.emulator.access_token("https://management.azure.com/");
+    let asked = client.post(arm(world, "/listKeys")).bearer_auth(token);
+    let answer = asked.header("content-length", 0).send().await.unwrap();
+    let body: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+    body["primaryKey"].as_str().unwrap().to_owned()
+}
+
+/// The endpoint's own address, and what is below it.
+fn arm(world: &World, below: &str) -> String {
     let emulator = &world.emulator;
-    let url = format!(
-        "{}/subscriptions/{}/resourceGroups/{}/providers/Microsoft.MachineLearningServices/workspaces/{}/onlineEndpoints/taxi/listKeys?api-version=2024-10-01",
+    format!(
+        "{}/subscriptions/{}/resourceGroups/{}/providers/Microsoft.MachineLearningServices/workspaces/{}/onlineEndpoints/taxi{below}?api-version=2024-10-01",
         emulator.endpoint(),
         emulator.subscription(),
         emulator.resource_group(),
         emulator.workspace()
-    );
-    let token = emulator.access_token("https://management.azure.com/");
-    let answer = client
-        .post(url)
-        .bearer_auth(token)
-        .header("content-length", 0)
-        .send();
-    let text = answer.await.unwrap().text().await.unwrap();
-    let body: Value = serde_json::from_str(&text).unwrap();
-    body["primaryKey"].as_str().unwrap().to_owned()
+    )
 }

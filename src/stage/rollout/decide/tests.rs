@@ -65,6 +65,7 @@ const ALL: Seen = Seen {
     created: true,
     passed: Some(100),
     live: false,
+    shifted: false,
 };
 
 #[test]
@@ -139,6 +140,7 @@ fn each_share_follows_the_test_at_the_one_before() {
         created,
         passed,
         live: false,
+        shifted: false,
     };
     let step = |share, seen| decided(&under_way(Phase::Forward, share), &wish, seen);
     assert_eq!(step(0, seen(false, None)), Action::Create);
@@ -237,6 +239,21 @@ fn traffic_that_somebody_else_changed_is_not_overwritten() {
         let action = decided(&facts, &Wish::Undo, ALL);
         assert_eq!(cause(&action), Some(Cause::Close));
     }
+}
+
+#[test]
+fn somebody_who_puts_the_former_map_back_during_a_rollout_is_not_overruled() {
+    let mut facts = under_way(Phase::Forward, 50);
+    facts.traffic = map("blue=100");
+    let wish = Wish::Forward(roll());
+    let shifted = Seen {
+        shifted: true,
+        ..ALL
+    };
+    let action = decided(&facts, &wish, shifted);
+    assert_eq!(cause(&action), Some(Cause::Adopt));
+    // Of a run before this one, the shift may never have arrived.
+    assert_eq!(decided(&facts, &wish, Seen::default()), Action::Create);
 }
 
 #[test]
@@ -367,6 +384,7 @@ impl Model {
         let new = |facts: &Facts| facts.journal.as_ref().unwrap().new.clone();
         match action {
             Action::Write(write) => {
+                seen.shifted = matches!(write.cause, Cause::Shift(_));
                 if write.cause == Cause::Close {
                     let journal = self.facts.journal.as_ref().unwrap();
                     seen.live = journal.phase != Phase::Back && wish.is_of(journal);
