@@ -20,7 +20,7 @@ use super::endpoint::Kind;
 use super::fault::Fault;
 use super::handler::{
     asset, batch_job, compute, datastore, endpoint, entra, history, job, metadata, mlflow, oidc,
-    operation, workspace,
+    operation, schedule, workspace,
 };
 use super::problem::Problem;
 use super::record;
@@ -323,10 +323,15 @@ fn arm(state: &Arc<State>, call: &Call, segments: &[&str]) -> Reply {
         }
         _ => {}
     }
-    let rest = in_workspace(state, segments)?;
-    let Some((kind, rest)) = rest.split_first() else {
+    resource(state, call, in_workspace(state, segments)?)
+}
+
+/// What is below the workspace: the first segment is the collection.
+fn resource(state: &Arc<State>, call: &Call, segments: &[&str]) -> Reply {
+    let method = call.method.as_str();
+    let Some((kind, rest)) = segments.split_first() else {
         return match method {
-            "GET" => workspace::get(site),
+            "GET" => workspace::get(&state.site),
             _ => Err(Problem::not_implemented(&format!("{method} workspaces"))),
         };
     };
@@ -340,6 +345,7 @@ fn arm(state: &Arc<State>, call: &Call, segments: &[&str]) -> Reply {
         "datastores" => datastore::handle(state, call, rest),
         "computes" => compute::handle(state, call, rest),
         "jobs" => job::handle(state, call, rest),
+        "schedules" => schedule::handle(state, call, rest),
         "providers"
             if method == "GET"
                 && rest

@@ -15,6 +15,7 @@ use super::endpoint::Endpoints;
 use super::execute::machine::Machine;
 use super::fault::Faults;
 use super::handler::compute::Compute;
+use super::handler::schedule::Schedule;
 use super::job::Jobs;
 use super::operation::Operations;
 use super::record::Recorder;
@@ -29,6 +30,7 @@ pub(crate) struct State {
     /// `properties` by name.
     pub(crate) datastores: Table<Value>,
     pub(crate) computes: Table<Compute>,
+    pub(crate) schedules: Table<Schedule>,
     pub(crate) endpoints: Endpoints,
     pub(crate) jobs: Jobs,
     pub(crate) blobs: Blobs,
@@ -53,6 +55,7 @@ impl State {
             assets: Assets::default(),
             datastores: Table::default(),
             computes: Table::default(),
+            schedules: Table::default(),
             endpoints: Endpoints::default(),
             jobs: Jobs::default(),
             blobs: Blobs::new(spill),

@@ -1,60 +1,217 @@
-//! Command components: the specification that the service gets, and the interface that a pipeline's steps are checked against.
-//! A component without a name of its own is anonymous and the service names it. It does not know pipelines.
+//! Components: the specification that the service gets, and the interface that a pipeline's steps are checked against. A component
+//! without a name of its own is anonymous and the service names it. A type is one file here and one row in [`TYPES`].
 
+mod command;
+mod known;
+mod pipeline;
 mod port;
 
+pub(super) use command::Inline;
+pub(super) use known::{Known, read_file, type_word};
 pub(super) use port::{Port, check_cases, declared, declared_literal, literal_type, typed};
 
 use std::path::Path;
+use std::sync::LazyLock;
+
+use regex::Regex;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::binding;
-use super::code;
+use super::binding::pattern;
 use super::draft::{Draft, Object};
-use super::environment;
-use super::fields::{Case, Field, Fields};
-use super::io;
-use super::plan::{Reference, Target};
-use super::problem::Report;
+use super::fields::{Field, Fields};
+use super::plan::{Reference, Target, Version};
+use super::problem::{Problem, Report, nearest};
 use super::python;
 use super::session::Session;
-use super::settings::{Distribution, Resources, Unknown};
+use super::settings::{Distribution, Resources};
 
 pub(super) const API: &str = "2024-01-01-preview";
-const ANONYMOUS: &str = "azureml_anonymous";
-/// What else than inputs and outputs a command may name: the SDK lets through what its component object has.
-const PROPERTIES: [&str; 14] = [
-    "inputs",
-    "outputs",
-    "name",
-    "version",
-    "type",
-    "display_name",
-    "description",
-    "tags",
-    "properties",
-    "command",
-    "code",
-    "environment",
-    "resources",
-    "distribution",
+/// What is said of an input that is not given.
+pub(super) const NEEDS_INPUT: &str = "the component needs this input and has no default for it";
+pub(super) const ANONYMOUS: &str = "azureml_anonymous";
+
+/// A type of component.
+pub(super) struct ComponentType {
+    /// The word under `type`.
+    name: &'static str,
+    /// Reads all fields but `type`, `name` and `version` into a component whose specification has the type already.
+    read: fn(&mut Session<'_>, Fields<'_>, &Path, &mut Component),
+}
+
+static TYPES: &[ComponentType] = &[
+    ComponentType {
+        name: "command",
+        read: command::read,
+    },
+    ComponentType {
+        name: "pipeline",
+        read: pipeline::read,
+    },
 ];
 
+/// Types of components that the service has and this version has not.
+const LATER: [&str; 5] = ["parallel", "spark", "import", "data_transfer", "automl"];
+
 /// A component that is defined in this project.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Component {
     pub(super) inputs: Vec<(String, Port)>,
     pub(super) outputs: Vec<(String, Port)>,
-    /// A step runs with these unless it says otherwise.
-    pub(super) resources: Option<Resources>,
-    pub(super) distribution: Option<Distribution>,
+    pub(super) defaults: Defaults,
+    /// What is wrong if nothing around this component has a compute for its steps.
+    pub(super) without_compute: Vec<Problem>,
+    /// The inputs that steps of this component are bound to.
+    pub(super) used: Vec<String>,
+    pub(super) display_name: Option<String>,
+    pub(super) description: Option<String>,
     spec: Object,
-    description: Option<String>,
+    archived: Option<bool>,
+    /// Those of the version; some types of components have them in the specification as well.
+    properties: Option<Value>,
     tags: Option<Value>,
     /// The component that the file was made from, if it says so: that one runs.
     registered: Option<String>,
+}
+
+/// What a step takes over from its component where it says nothing itself; each type of component has its own.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Defaults {
+    pub(super) resources: Option<Resources>,
+    pub(super) distribution: Option<Distribution>,
+}
+
+/// The component that a document describes, for a step of the type `wanted`. `base` is the folder of the document.
+pub(super) fn read(
+    session: &mut Session<'_>,
+    field: &Field<'_>,
+    wanted: &'static str,
+    base: &Path,
+) -> Option<Component> {
+    let before = session.report.count();
+    let mut fields = field.fields(&mut session.report)?;
+    let kind = match fields.take("type") {
+        Some(kind) => {
+            let found = choose(&kind, &mut session.report)?;
+            if found.name != wanted {
+                let message = format!(
+                    "a step of type `{wanted}` runs a component of that type, not of the type `{}`",
+                    found.name
+                );
+                kind.problem(&mut session.report, message);
+                return None;
+            }
+            found
+        }
+        None => TYPES.iter().find(|kind| kind.name == wanted)?,
+    };
+    fields.without_effect(&["name", "version", "auto_delete_setting"]);
+    let component = read_as(session, kind, fields, base);
+    (session.report.count() == before).then_some(component)
+}
+
+fn read_as(
+    session: &mut Session<'_>,
+    kind: &ComponentType,
+    fields: Fields<'_>,
+    base: &Path,
+) -> Component {
+    let mut component = Component::default();
+    component.spec.put("type", kind.name);
+    (kind.read)(session, fields, base, &mut component);
+    component
+}
+
+/// Plans the registration of a document under its own name. `None` after the problem is reported.
+pub(super) fn register(session: &mut Session<'_>, mut fields: Fields<'_>, base: &Path) {
+    let before = session.report.count();
+    let report = &mut session.report;
+    let kind = match fields.take("type") {
+        Some(field) => choose(&field, report),
+        None => TYPES.first(),
+    };
+    let name = fields.required("name", report);
+    let name = name.and_then(|field| registered_name(&field, report));
+    let version = fields.version("version", report);
+    let version = version.filter(|version| !version.is_empty());
+    fields.without_effect(&["auto_delete_setting"]);
+    if let Some(tags) = fields.peek("tags") {
+        for (_, tag) in tags.entries(report).unwrap_or_default() {
+            tag.text(report);
+        }
+    }
+    let Some(kind) = kind else {
+        return;
+    };
+    let component = read_as(session, kind, fields, base);
+    let (Some(name), true) = (name, session.report.count() == before) else {
+        return;
+    };
+    let mut spec = component.spec.clone();
+    spec.put("name", name.clone());
+    spec.put_some("version", version.clone());
+    spec.put("_source", "YAML.COMPONENT");
+    let body = component.body(spec, false);
+    let target = Target::Versioned {
+        collection: "components",
+        name,
+        version: version.map_or(Version::Next, Version::Fixed),
+    };
+    let needs = session.take_needs();
+    session.request(target, API, body, needs);
+}
+
+static NAME: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[a-z][a-z\d_]*$"));
+
+fn registered_name(field: &Field<'_>, report: &mut Report) -> Option<String> {
+    let name = field.text(report)?;
+    if !NAME.is_match(&name) {
+        let message = format!(
+            "`{name}` cannot be the name of a component: lower-case letters, digits and `_`, a letter first"
+        );
+        field.problem(report, message);
+        return None;
+    }
+    Some(name)
+}
+
+impl Default for Component {
+    fn default() -> Self {
+        Self {
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            defaults: Defaults::default(),
+            without_compute: Vec::new(),
+            used: Vec::new(),
+            display_name: None,
+            description: None,
+            spec: Object::default(),
+            archived: Some(false),
+            properties: None,
+            tags: None,
+            registered: None,
+        }
+    }
+}
+
+fn choose(field: &Field<'_>, report: &mut Report) -> Option<&'static ComponentType> {
+    let text = field.text(report)?;
+    let word = text.to_lowercase();
+    let found = TYPES.iter().find(|kind| kind.name == word);
+    if found.is_none() {
+        let message = if LATER.contains(&word.as_str()) {
+            format!("components of type `{word}` are not supported by this version")
+        } else {
+            let names = TYPES.iter().map(|kind| kind.name).chain(LATER);
+            format!(
+                "`{text}` is not a type of component{}",
+                nearest(&word, names)
+            )
+        };
+        field.problem(report, message);
+    }
+    found
 }
 
 impl Component {
@@ -74,7 +231,51 @@ impl Component {
 
     pub(super) fn replace_resources(&mut self, resources: Resources) {
         self.spec.put("resources", resources.spec());
-        self.resources = Some(resources);
+        self.defaults.resources = Some(resources);
+    }
+
+    /// What components of all types have but their ports. `deterministic` is the default of the type, if it has one.
+    fn read_common(
+        &mut self,
+        fields: &mut Fields<'_>,
+        deterministic: Option<bool>,
+        report: &mut Report,
+    ) {
+        fields.read_only(&["creation_context", "latest_version"]);
+        self.registered = fields.text("id", report);
+        self.spec
+            .put_some("$schema", fields.text("$schema", report));
+        self.description = fields.text("description", report);
+        self.spec.put_some("description", self.description.clone());
+        self.tags = fields.read("tags", report, as_texts);
+        let tags = self.tags.clone().filter(|tags| !is_empty(tags));
+        self.spec.put_some("tags", tags);
+        self.display_name = fields.text("display_name", report);
+        self.spec
+            .put_some("display_name", self.display_name.clone());
+        let said = fields.flag("is_deterministic", report);
+        self.spec
+            .put_some("is_deterministic", said.or(deterministic));
+    }
+
+    fn read_ports(&mut self, fields: &mut Fields<'_>, report: &mut Report) {
+        if let Some(inputs) = fields.take("inputs") {
+            let declared = port::read_inputs(&inputs, &mut self.inputs, report);
+            self.spec.put_filled("inputs", declared);
+        }
+        if let Some(outputs) = fields.take("outputs") {
+            let declared = port::read_outputs(&outputs, &mut self.outputs, report);
+            self.spec.put_filled("outputs", declared);
+        }
+    }
+
+    /// What no schema names goes to the service as it is.
+    fn put_rest(&mut self, fields: Fields<'_>) {
+        for (name, node) in fields.rest() {
+            if !node.is_void() {
+                self.spec.put(name, python::json_of(node));
+            }
+        }
     }
 
     /// What a step names as its component; a registration is planned where there is none yet.
@@ -92,14 +293,7 @@ impl Component {
         spec.put("name", ANONYMOUS);
         spec.put("version", "1");
         spec.put("_source", source);
-        let mut properties = Object::default();
-        properties.put("componentSpec", spec);
-        properties.put_some("description", self.description.clone());
-        properties.put("isAnonymous", true);
-        properties.put("isArchived", false);
-        properties.put_some("tags", self.tags.clone());
-        let mut body = Object::default();
-        body.put("properties", properties);
+        let body = self.body(spec, true);
         let target = Target::Anonymous {
             collection: "components",
             name: ANONYMOUS.into(),
@@ -107,11 +301,25 @@ impl Component {
         };
         Reference::Answer(session.request(target, API, body, Vec::new()))
     }
+
+    /// The body of a version with some specification.
+    fn body(&self, spec: Object, anonymous: bool) -> Object {
+        let mut properties = Object::default();
+        properties.put("componentSpec", spec);
+        properties.put_some("description", self.description.clone());
+        properties.put("isAnonymous", anonymous);
+        properties.put_some("isArchived", self.archived);
+        properties.put_some("tags", self.tags.clone());
+        properties.put_some("properties", self.properties.clone());
+        let mut body = Object::default();
+        body.put("properties", properties);
+        body
+    }
 }
 
 /// First half of the SHA-256 of the specification as a UUID. The service answers with an id of its own; this one only has to be
 /// the same for equal components.
-fn anonymous_version(spec: &Value) -> String {
+pub(super) fn anonymous_version(spec: &Value) -> String {
     let digest = hex::encode(Sha256::digest(python::dumps_sorted(spec)));
     [
         &digest[..8],
@@ -123,164 +331,8 @@ fn anonymous_version(spec: &Value) -> String {
     .join("-")
 }
 
-/// A command component from its document. `base` is the folder of the document.
-pub(super) fn read(
-    session: &mut Session<'_>,
-    mut fields: Fields<'_>,
-    base: &Path,
-) -> Option<Component> {
-    let before = session.report.count();
-    fields.read_only(&["creation_context", "latest_version"]);
-    fields.without_effect(&[
-        "name",
-        "version",
-        "auto_delete_setting",
-        "environment_variables",
-    ]);
-    let report = &mut session.report;
-    let mut component = Component {
-        registered: fields.text("id", report),
-        ..Component::default()
-    };
-    let mut spec = Object::default();
-    spec.put_some("$schema", fields.text("$schema", report));
-    if let Some(kind) = fields.take("type") {
-        kind.choice(report, &["command"], Case::Lower);
-    }
-    spec.put("type", "command");
-    component.description = fields.text("description", report);
-    spec.put_some("description", component.description.clone());
-    component.tags = fields.read("tags", report, as_texts);
-    spec.put_some(
-        "tags",
-        component
-            .tags
-            .clone()
-            .filter(|tags| tags != &Value::Object(serde_json::Map::new())),
-    );
-    spec.put_some("display_name", fields.text("display_name", report));
-    let deterministic = fields.flag("is_deterministic", report);
-    spec.put("is_deterministic", deterministic.unwrap_or(true));
-    spec.put_some("properties", fields.read("properties", report, io::values));
-    if let Some(inputs) = fields.take("inputs") {
-        spec.put_filled(
-            "inputs",
-            port::read_inputs(&inputs, &mut component.inputs, report),
-        );
-    }
-    if let Some(outputs) = fields.take("outputs") {
-        spec.put_filled(
-            "outputs",
-            port::read_outputs(&outputs, &mut component.outputs, report),
-        );
-    }
-    component.resources = fields
-        .take("resources")
-        .and_then(|field| Resources::read(&field, Unknown::Dropped, report));
-    component.distribution = fields
-        .take("distribution")
-        .and_then(|field| Distribution::read(&field, Unknown::Dropped, report));
-    let command = fields.required("command", report);
-    let includes = fields.take("additional_includes");
-    let code_field = fields.take("code");
-    if let Some(environment) = fields.required("environment", report) {
-        let id = environment::resolve(session, &environment, base);
-        spec.put_some("environment", id.map(|id| id.prefixed("azureml:")));
-    }
-    code::of_component(
-        session,
-        code_field.as_ref(),
-        includes.as_ref(),
-        base,
-        &mut spec,
-    );
-    component.spec = spec;
-    component.finish(command.as_ref(), &mut session.report);
-    for (name, node) in fields.rest() {
-        if !(node.is_null() || node.entries().is_some_and(<[_]>::is_empty)) {
-            component.spec.put(name, python::json_of(node));
-        }
-    }
-    (session.report.count() == before).then_some(component)
-}
-
-/// An inline step of a pipeline as the component it stands for.
-pub(super) struct Inline<'f, 'n> {
-    pub(super) description: Option<String>,
-    pub(super) tags: Option<Value>,
-    pub(super) inputs: Vec<(&'n str, Value, Port)>,
-    pub(super) outputs: Vec<(&'n str, Value, Port)>,
-    pub(super) resources: Option<Resources>,
-    pub(super) distribution: Option<Distribution>,
-    pub(super) environment: Option<Draft>,
-    pub(super) code: Option<&'f Field<'n>>,
-    pub(super) command: Option<&'f Field<'n>>,
-}
-
-impl Inline<'_, '_> {
-    pub(super) fn into_component(self, session: &mut Session<'_>, base: &Path) -> Component {
-        let mut spec = Object::default();
-        let mut component = Component {
-            description: self.description,
-            tags: self.tags,
-            resources: self.resources,
-            distribution: self.distribution,
-            ..Component::default()
-        };
-        spec.put("type", "command");
-        spec.put_some("description", component.description.clone());
-        spec.put_some("tags", component.tags.clone());
-        spec.put("is_deterministic", true);
-        for (key, ports, kept) in [
-            ("inputs", self.inputs, &mut component.inputs),
-            ("outputs", self.outputs, &mut component.outputs),
-        ] {
-            let mut declared = Object::default();
-            for (name, body, port) in ports {
-                declared.put(name, body);
-                kept.push((name.to_owned(), port));
-            }
-            spec.put_filled(key, declared);
-        }
-        spec.put_some(
-            "environment",
-            self.environment.map(|id| id.prefixed("azureml:")),
-        );
-        code::of_component(session, self.code, None, base, &mut spec);
-        component.spec = spec;
-        component.finish(self.command, &mut session.report);
-        component
-    }
-}
-
-impl Component {
-    fn finish(&mut self, command: Option<&Field<'_>>, report: &mut Report) {
-        if let Some(resources) = &self.resources {
-            self.spec.put_filled("resources", resources.spec());
-        }
-        if let Some(distribution) = &self.distribution {
-            self.spec.put("distribution", distribution.spec());
-        }
-        let Some((field, text)) = command.and_then(|field| Some((field, field.text(report)?)))
-        else {
-            return;
-        };
-        for target in binding::targets(&text) {
-            let known = match target.split_once('.') {
-                Some(("inputs", name)) => port::knows_input(&self.inputs, name),
-                Some(("outputs", name)) => port::knows_output(&self.outputs, name),
-                Some(_) => false,
-                None => PROPERTIES.contains(&target),
-            };
-            if !known {
-                field.problem(
-                    report,
-                    format!("the command refers to `{target}`, which is not declared"),
-                );
-            }
-        }
-        self.spec.put("command", text);
-    }
+fn is_empty(value: &Value) -> bool {
+    value.as_object().is_some_and(serde_json::Map::is_empty)
 }
 
 /// Tags: scalars of any type, as texts.

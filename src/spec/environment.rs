@@ -12,7 +12,7 @@ use super::plan::{Part, Reference, Target, Version};
 use super::problem::Report;
 use super::reference::{self, REGISTRY, asset_id};
 use super::session::Session;
-use super::yaml::{self, Node};
+use super::yaml;
 
 pub(super) const API: &str = "2023-04-01-preview";
 const COLLECTION: &str = "environments";
@@ -29,11 +29,38 @@ struct Definition {
     needs: Vec<usize>,
 }
 
+/// What becomes of an inline environment that has no image.
+#[derive(Clone, Copy)]
+enum Bare {
+    /// It must have a build context instead.
+    Built,
+    /// It gets this one, and nothing but its conda file counts.
+    On(&'static str),
+}
+
 /// The id of the environment that a job or component names or defines inline.
 pub(super) fn resolve(session: &mut Session<'_>, field: &Field<'_>, base: &Path) -> Option<Draft> {
+    resolve_as(session, field, base, Bare::Built)
+}
+
+/// The same for Spark, whose image is the service's own: the SDK puts one into the environment all the same.
+pub(super) fn resolve_for_spark(
+    session: &mut Session<'_>,
+    field: &Field<'_>,
+    base: &Path,
+) -> Option<Draft> {
+    resolve_as(session, field, base, Bare::On("conda/miniconda3"))
+}
+
+fn resolve_as(
+    session: &mut Session<'_>,
+    field: &Field<'_>,
+    base: &Path,
+    bare: Bare,
+) -> Option<Draft> {
     if field.node.entries().is_some() {
         let fields = field.fields(&mut session.report)?;
-        return inline(session, fields, base);
+        return inline(session, fields, base, bare);
     }
     let text = field.text(&mut session.report)?;
     if let Some(path) = text.strip_prefix("file:") {
@@ -41,7 +68,7 @@ pub(super) fn resolve(session: &mut Session<'_>, field: &Field<'_>, base: &Path)
         let node = session.load(field, &path)?;
         let fields = Field::root(&node).fields(&mut session.report)?;
         let folder = path.parent().unwrap_or(base).to_owned();
-        return inline(session, fields, &folder);
+        return inline(session, fields, &folder, bare);
     }
     if text.starts_with(REGISTRY) {
         return Some(Draft::from(text));
@@ -61,6 +88,35 @@ pub(super) fn resolve(session: &mut Session<'_>, field: &Field<'_>, base: &Path)
             None
         }
     }
+}
+
+/// The id of the environment that a deployment names or defines inline; one with a name is registered under it.
+pub(super) fn of_deployment(
+    session: &mut Session<'_>,
+    field: &Field<'_>,
+    base: &Path,
+) -> Option<Draft> {
+    let has = |name: &str| field.node.get(name);
+    if has("name").is_some() {
+        let fields = field.fields(&mut session.report)?;
+        let request = register(session, fields, base)?;
+        return Some(Draft::reference(Reference::Answer(request)));
+    }
+    if let Some(version) = has("version") {
+        let version = Field::at_path(version, &format!("{}.version", field.path));
+        version.problem(&mut session.report, "a version needs a `name` too");
+        return None;
+    }
+    if field
+        .node
+        .as_text()
+        .is_some_and(|text| text.starts_with("file:"))
+    {
+        let message = "a deployment has its environment inline or by its name, not in a file";
+        field.problem(&mut session.report, message);
+        return None;
+    }
+    resolve(session, field, base)
 }
 
 /// Says what is wrong with an environment that has no effect where it stands: its form counts, not whether it could be built.
@@ -84,9 +140,19 @@ pub(super) fn check(session: &mut Session<'_>, field: &Field<'_>, base: &Path) {
 }
 
 /// An environment without a name: its version is a hash of what it says.
-fn inline(session: &mut Session<'_>, mut fields: Fields<'_>, base: &Path) -> Option<Draft> {
+fn inline(
+    session: &mut Session<'_>,
+    mut fields: Fields<'_>,
+    base: &Path,
+    bare: Bare,
+) -> Option<Draft> {
     fields.without_effect(&["name", "version"]);
-    let definition = buildable(session, fields, base)?;
+    let definition = match bare {
+        Bare::On(image) if fields.at().node.get("image").is_none() => {
+            on_image(session, fields, base, image)?
+        }
+        Bare::On(_) | Bare::Built => buildable(session, fields, base)?,
+    };
     let version = definition.hash();
     let Definition {
         mut body, needs, ..
@@ -129,6 +195,33 @@ fn wrapped(properties: Object) -> Object {
     let mut body = Object::default();
     body.put("properties", properties);
     body
+}
+
+/// A definition of which only the conda file counts.
+fn on_image(
+    session: &mut Session<'_>,
+    fields: Fields<'_>,
+    base: &Path,
+    image: &str,
+) -> Option<Definition> {
+    // A build context falls away, so it must not be planned as an upload.
+    let mut apart = Session::new(session.files, session.working_directory);
+    let defined = define(&mut apart, fields, base);
+    if let Err(problems) = apart.finish() {
+        session.report.extend(problems);
+    }
+    let conda = defined?.conda;
+    let mut body = Object::default();
+    body.put_some("condaFile", conda.clone());
+    body.put("image", image);
+    Some(Definition {
+        body,
+        image: Some(image.to_owned()),
+        conda,
+        inference: None,
+        build: None,
+        needs: Vec::new(),
+    })
 }
 
 /// A definition that says what the environment is made of.
@@ -274,7 +367,7 @@ fn conda_file(session: &mut Session<'_>, field: &Field<'_>, base: &Path) -> Opti
     }
     let text = field.text(&mut session.report)?;
     let path = super::session::absolute(base, &text);
-    let node: Node = session.load(field, &path)?;
+    let node = session.load(field, &path)?;
     if !node.is_null() && node.entries().is_none() {
         let message = format!("`{text}` is no conda file: it holds {}", node.describe());
         field.problem(&mut session.report, message);

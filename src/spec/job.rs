@@ -8,9 +8,17 @@ use super::fields::{Field, Fields};
 use super::io::{self, Spelling};
 use super::kind::job_name;
 use super::plan::{Reference, Target};
+use super::problem::Report;
 use super::reference::compute_id;
 use super::session::Session;
 use super::settings;
+
+/// What a job is called where its document does not say so.
+#[derive(Debug, Default)]
+pub(super) struct Shown {
+    pub(super) display_name: Option<String>,
+    pub(super) description: Option<String>,
+}
 
 /// Reads the common fields into `body` and returns the job's name.
 pub(super) fn common(
@@ -18,11 +26,57 @@ pub(super) fn common(
     fields: &mut Fields<'_>,
     body: &mut Object,
 ) -> Option<String> {
+    common_of(session, fields, body, Shown::default())
+}
+
+/// The same for a job that takes over what its component is called.
+pub(super) fn common_of(
+    session: &mut Session<'_>,
+    fields: &mut Fields<'_>,
+    body: &mut Object,
+    otherwise: Shown,
+) -> Option<String> {
+    let name = names_of(session, fields, body, otherwise);
+    let report = &mut session.report;
+    body.put_some("properties", fields.read("properties", report, io::texts));
+    body.put_some(
+        "identity",
+        fields
+            .take("identity")
+            .and_then(|field| settings::identity(&field, Spelling::Job, report)),
+    );
+    body.put_some("services", services(fields, report));
+    name
+}
+
+/// Interactive services. Not every type of job has them in its request, but the SDK checks them in each.
+pub(super) fn services(fields: &mut Fields<'_>, report: &mut Report) -> Option<Object> {
+    fields
+        .take("services")
+        .and_then(|field| settings::services(&field, Spelling::Job, report))
+}
+
+/// What a job is called, described and filed under; returns its name.
+pub(super) fn names(
+    session: &mut Session<'_>,
+    fields: &mut Fields<'_>,
+    body: &mut Object,
+) -> Option<String> {
+    names_of(session, fields, body, Shown::default())
+}
+
+fn names_of(
+    session: &mut Session<'_>,
+    fields: &mut Fields<'_>,
+    body: &mut Object,
+    otherwise: Shown,
+) -> Option<String> {
     fields.read_only(&["$schema", "id", "creation_context", "status", "log_files"]);
     let report = &mut session.report;
     let name = fields.read("name", report, job_name);
     let shown = fields
         .text("display_name", report)
+        .or(otherwise.display_name)
         .filter(|text| !text.is_empty());
     body.put(
         "displayName",
@@ -35,21 +89,9 @@ pub(super) fn common(
         "experimentName",
         experiment.unwrap_or_else(|| default_experiment(session.working_directory)),
     );
-    body.put_some("description", fields.text("description", report));
+    let description = fields.text("description", report);
+    body.put_some("description", description.or(otherwise.description));
     body.put_some("tags", fields.read("tags", report, io::texts));
-    body.put_some("properties", fields.read("properties", report, io::texts));
-    body.put_some(
-        "identity",
-        fields
-            .take("identity")
-            .and_then(|field| settings::identity(&field, Spelling::Job, report)),
-    );
-    body.put_some(
-        "services",
-        fields
-            .take("services")
-            .and_then(|field| settings::services(&field, Spelling::Job, report)),
-    );
     body.put("isArchived", false);
     name
 }

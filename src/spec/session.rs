@@ -3,8 +3,10 @@
 
 use std::io;
 use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
 
 use super::Files;
+use super::component::Known;
 use super::draft::Object;
 use super::fields::Field;
 use super::plan::{
@@ -24,6 +26,9 @@ pub(super) struct Session<'a> {
     needs: Vec<usize>,
     /// What was hashed already, by path, patterns and purpose.
     hashed: Vec<(PathBuf, Ignoring, Destination, usize)>,
+    /// YAML files that were read already; `None` is one that is no YAML.
+    documents: Vec<(PathBuf, Option<Rc<Node>>)>,
+    pub(super) components: Known,
 }
 
 impl std::fmt::Debug for Session<'_> {
@@ -53,6 +58,8 @@ impl<'a> Session<'a> {
             plan: Plan::default(),
             needs: Vec::new(),
             hashed: Vec::new(),
+            documents: Vec::new(),
+            components: Known::default(),
         }
     }
 
@@ -60,24 +67,28 @@ impl<'a> Session<'a> {
         self.report.into_result().map(|()| self.plan)
     }
 
-    /// A YAML file that the document names. `None` after the problem is reported.
-    pub(super) fn load(&mut self, field: &Field<'_>, path: &Path) -> Option<Node> {
-        match self.files.read(path) {
-            Ok(bytes) => match yaml::parse(
-                &bytes,
-                path.strip_prefix(self.working_directory).unwrap_or(path),
-            ) {
-                Ok(node) => Some(node),
-                Err(problems) => {
-                    self.report.extend(problems);
-                    None
-                }
-            },
+    /// A YAML file that the document names, read once. `None` after the problem is reported.
+    pub(super) fn load(&mut self, field: &Field<'_>, path: &Path) -> Option<Rc<Node>> {
+        if let Some((_, known)) = self.documents.iter().find(|(known, _)| known == path) {
+            return known.clone();
+        }
+        let bytes = match self.files.read(path) {
+            Ok(bytes) => bytes,
             Err(error) => {
                 self.unreadable(field, path, &error);
+                return None;
+            }
+        };
+        let shown = path.strip_prefix(self.working_directory).unwrap_or(path);
+        let node = match yaml::parse(&bytes, shown) {
+            Ok(node) => Some(Rc::new(node)),
+            Err(problems) => {
+                self.report.extend(problems);
                 None
             }
-        }
+        };
+        self.documents.push((path.to_owned(), node.clone()));
+        node
     }
 
     /// The local file or folder that a field names, relative to `base`. `None` after the problem is reported.

@@ -125,7 +125,7 @@ impl Execution {
         match self.azure.send(call).await {
             Ok(answer) => Ok(Some(answer)),
             // A missing resource group or workspace is not a missing asset.
-            Err(ArmError::NotFound(said)) if !wrong_coordinates(&said.code) => Ok(None),
+            Err(ArmError::NotFound(said)) if !said.is_about_coordinates() => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -261,15 +261,6 @@ fn own(same: &[usize]) -> impl Iterator<Item = usize> {
         .enumerate()
         .filter(|(index, first)| index == *first)
         .map(|(index, _)| index)
-}
-
-fn wrong_coordinates(code: &str) -> bool {
-    [
-        "ResourceGroupNotFound",
-        "SubscriptionNotFound",
-        "InvalidSubscriptionId",
-    ]
-    .contains(&code)
 }
 
 /// Some answers give versions as numbers.

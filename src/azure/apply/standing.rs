@@ -6,8 +6,9 @@ use super::compare::{Comparison, Scope};
 use super::look_up::{container, get, text};
 use super::resolve::deployment;
 use super::symbols::Standing;
-use super::{ApplyError, Execution, compute};
+use super::{ApplyError, Execution, compute, schedule, served};
 use crate::azure::Address;
+use crate::azure::endpoints::Family;
 use crate::spec::plan::{Request, Target, Version};
 
 impl Execution {
@@ -85,7 +86,13 @@ impl Execution {
                     name: Some(name),
                 },
             ) => compute::same(self.comparison(Scope::InPlace), name, sent, &there.body)?,
-            (Some(sent), _) => self.comparison(Scope::InPlace).same(sent, &there.body),
+            (Some(sent), _) if schedule::is_schedule(request) => {
+                schedule::same(self.comparison(Scope::InPlace), sent, &there.body)
+            }
+            (Some(sent), target) => match served_by(target) {
+                Some(family) => served::same(family, sent, &there.body),
+                None => self.comparison(Scope::InPlace).same(sent, &there.body),
+            },
             (None, _) => false,
         };
         Ok(if same {
@@ -184,12 +191,22 @@ impl Execution {
         })
     }
 
-    fn comparison(&self, scope: Scope) -> Comparison {
+    pub(super) fn comparison(&self, scope: Scope) -> Comparison {
         Comparison {
             scope,
             read_yaml: self.read_yaml,
         }
     }
+}
+
+/// The family of an endpoint or deployment.
+fn served_by(target: &Target) -> Option<Family> {
+    let collection = match target {
+        Target::Named { collection, .. } => collection,
+        Target::Deployment { endpoints, .. } => endpoints,
+        Target::Versioned { .. } | Target::Anonymous { .. } => return None,
+    };
+    Family::of_collection(collection)
 }
 
 enum Compared {

@@ -23,6 +23,7 @@ mod online_deployment;
 pub(crate) mod online_endpoint;
 pub(crate) mod operation;
 pub(crate) mod run;
+pub(crate) mod schedule;
 mod submit;
 pub(crate) mod unserved;
 pub(crate) mod workspace;

@@ -143,6 +143,32 @@ fn output_asset(mut fields: Fields<'_>, texts: Texts, report: &mut Report) -> Op
 }
 
 impl Output {
+    /// The type and mode that an inline step's output takes over when it is bound to this one.
+    pub(in crate::spec) fn declared_type(&self) -> (String, Option<String>) {
+        match self {
+            Self::Bare | Self::Bound(_) => ("uri_folder".into(), None),
+            // The SDK takes the text for a literal here, and for a folder where it is sent.
+            Self::Path(_) => ("string".into(), None),
+            Self::Asset(asset) => (asset.kind.clone(), asset.mode.clone()),
+        }
+    }
+
+    /// Declared and left to the service.
+    pub(in crate::spec) fn is_bare(&self) -> bool {
+        match self {
+            Self::Bare => true,
+            Self::Bound(_) | Self::Path(_) | Self::Asset(_) => false,
+        }
+    }
+
+    /// A job's output of which only its component says something.
+    pub(in crate::spec) fn declared_as(kind: &str, mode: Option<&str>) -> Object {
+        let mut body = Object::default();
+        body.put("jobOutputType", kind);
+        body.put_some("mode", mode.map(output_mode));
+        body
+    }
+
     /// Job outputs; `None` stands for the default, a folder.
     pub(in crate::spec) fn job_body(&self) -> Object {
         let mut body = Object::default();

@@ -11,7 +11,7 @@ use crate::spec::code;
 use crate::spec::draft::Object;
 use crate::spec::environment;
 use crate::spec::fields::{Case, Field, Fields};
-use crate::spec::io::{self, Input, Keys, Spelling, Texts};
+use crate::spec::io::{self, Input, Keys, Output, Spelling, Texts};
 use crate::spec::job::{self, Compute};
 use crate::spec::problem::Report;
 use crate::spec::session::Session;
@@ -92,11 +92,7 @@ pub(super) fn translate(session: &mut Session<'_>, mut fields: Fields<'_>, base:
     );
     body.put_some("environmentVariables", variables.map(Value::Object));
     put_inputs(session, &inputs, base, &mut body);
-    let mut declared = Object::default();
-    for (name, output) in &outputs {
-        declared.put(*name, output.job_body());
-    }
-    body.put_filled("outputs", declared);
+    put_outputs(&outputs, &mut body);
     fields.refuse_rest(&mut session.report);
     job::submit(session, name, API, body);
 }
@@ -119,21 +115,42 @@ pub(super) fn put_inputs(
     body.put_filled("inputs", given);
 }
 
+/// The `outputs` of a job's body.
+pub(super) fn put_outputs(outputs: &[(&str, Output)], body: &mut Object) {
+    let mut declared = Object::default();
+    for (name, output) in outputs {
+        declared.put(*name, output.job_body());
+    }
+    body.put_filled("outputs", declared);
+}
+
 static USED: LazyLock<Regex> = LazyLock::new(|| pattern(r"\$\{\{inputs\.([\w.-]+)}}"));
 static OPTIONAL: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"\[[\w.\s-]*\$\{\{inputs\.([\w.-]+)}}]"));
 static SINGLE: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"\{(inputs|outputs|search_space)\.([^}]*)\}"));
 
-fn checked_command(
+/// The command, which may use no input that is not there.
+pub(super) fn checked_command(
     field: &Field<'_>,
     inputs: &[(&str, Input<'_>)],
     report: &mut Report,
 ) -> Option<String> {
     let text = field.text(report)?;
+    check_used_inputs(field, &text, inputs, report);
+    Some(double_braces(&text))
+}
+
+/// Says which inputs a command or its arguments use that are not there.
+pub(super) fn check_used_inputs(
+    field: &Field<'_>,
+    text: &str,
+    inputs: &[(&str, Input<'_>)],
+    report: &mut Report,
+) {
     let names = |regex: &Regex| -> Vec<String> {
         regex
-            .captures_iter(&text)
+            .captures_iter(text)
             .map(|found| found[1].to_owned())
             .collect()
     };
@@ -143,11 +160,10 @@ fn checked_command(
             let hint = crate::spec::problem::nearest(&name, inputs.iter().map(|(known, _)| *known));
             field.problem(
                 report,
-                format!("the command uses the input `{name}`, which `inputs` does not have{hint}"),
+                format!("the input `{name}` is used here, which `inputs` does not have{hint}"),
             );
         }
     }
-    Some(double_braces(&text))
 }
 
 /// `{inputs.x}`, the form of early previews, is still understood.

@@ -109,7 +109,7 @@ fn compute_name(field: &Field<'_>, report: &mut Report) -> Option<String> {
 }
 
 /// Unlike those of jobs, these may not be empty.
-fn tags(field: &Field<'_>, report: &mut Report) -> Option<Value> {
+pub(super) fn tags(field: &Field<'_>, report: &mut Report) -> Option<Value> {
     let entries = field.entries(report)?;
     let texts = entries
         .into_iter()
@@ -204,7 +204,7 @@ fn identity(field: &Field<'_>, report: &mut Report) -> Option<Object> {
 }
 
 /// `low_priority` is `LowPriority` to the service.
-fn pascal(snake: &str) -> String {
+pub(super) fn pascal(snake: &str) -> String {
     let word = |word: &str| word.split('_').map(capitalized).collect::<String>();
     snake.split(',').map(word).collect::<Vec<_>>().join(",")
 }

@@ -1,6 +1,7 @@
 //! The Azure client against scripted servers on this machine.
 
 mod connection;
+mod endpoints;
 mod places;
 mod poll;
 mod secrets;

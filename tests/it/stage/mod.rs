@@ -3,9 +3,11 @@
 mod assets;
 mod connect;
 mod create_compute;
+mod create_schedule;
 mod dry_run;
 mod interrupted;
 mod kit;
+mod models;
 mod read_config;
 mod refused;
 mod run_job;
