@@ -386,7 +386,7 @@ impl Order<'_> {
         let retry = self.field("retrySettings");
         let seconds = retry["timeout"].as_str().and_then(clock::duration);
         Ok(json!({
-            "script": script, "mlflow": flavour, "model_name": model.and_then(|id| self.model_name(id)),
+            "script": script, "mlflow": flavour, "model_name": model.and_then(|id| self.model_name(id)).unwrap_or_else(|| "model".to_owned()),
             "mini_batch_size": number(self.field("miniBatchSize"), 10).max(1), "retries": number(&retry["maxRetries"], 3).max(0),
             "seconds": seconds.map_or(30.0, |limit| limit.as_secs_f64()), "threshold": number(self.field("errorThreshold"), -1),
             "append": self.field("outputAction") != "SummaryOnly",

@@ -18,13 +18,14 @@ def files_in(place):
 
 
 def model_directory(model, name):
-    """A folder that holds the model under its own name, which is what AZUREML_MODEL_DIR means."""
-    if os.path.isfile(model) or not name:
-        return os.path.dirname(model) if os.path.isfile(model) else model
+    """A folder that holds the model under its own name, which is what AZUREML_MODEL_DIR means, and the model's place in it."""
+    if os.path.isfile(model):
+        return os.path.dirname(model), model
     directory = model.rstrip("/") + ".azureml-model"
-    os.makedirs(directory, exist_ok=True)
-    os.symlink(model, os.path.join(directory, name))
-    return directory
+    place = os.path.join(directory, name)
+    os.makedirs(directory)
+    os.rename(model, place)
+    return directory, place
 
 
 class MlflowFiles:
@@ -111,7 +112,7 @@ def main():
     os.environ["AZUREML_BI_OUTPUT_PATH"] = options.output
     start_log()
     if options.model:
-        os.environ["AZUREML_MODEL_DIR"] = model_directory(options.model, settings["model_name"])
+        os.environ["AZUREML_MODEL_DIR"], options.model = model_directory(options.model, settings["model_name"])
     files = files_in(options.input)
     if not files:
         sys.exit("error: the input has no files")

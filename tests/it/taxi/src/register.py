@@ -5,6 +5,14 @@ import pathlib
 import shutil
 import sys
 
+# The generic flavour of an MLflow model: a module with a loader, found in the model itself.
+FLAVOUR = """flavors:
+  python_function:
+    code: code
+    data: model.json
+    loader_module: fare_model
+"""
+
 options = argparse.ArgumentParser(description=__doc__)
 options.add_argument("--model_path", required=True)
 options.add_argument("--evaluation_output", required=True)
@@ -18,4 +26,9 @@ if not r2 >= options.min_r2:
 folder = pathlib.Path(options.trained_model)
 folder.mkdir(parents=True, exist_ok=True)
 shutil.copy(pathlib.Path(options.model_path) / "model.json", folder)
+here = pathlib.Path(__file__).parent
+(folder / "code").mkdir(exist_ok=True)
+for name in ["fare.py", "fare_model.py"]:
+    shutil.copy(here / name, folder / "code")
+(folder / "MLmodel").write_text(FLAVOUR)
 print(f"r2 {r2:.4f} is at least {options.min_r2}")
