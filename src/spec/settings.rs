@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-pub(super) use super::duration::{duration, duration_of};
+pub(super) use super::duration::duration_of;
 
 use super::draft::Object;
 use super::fields::{Case, Field};

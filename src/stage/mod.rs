@@ -18,6 +18,7 @@ pub mod register_datastore;
 pub mod register_environment;
 pub mod register_model;
 pub mod rollback;
+pub mod rollout;
 pub mod run_job;
 mod sign_in;
 pub mod smoke_test;
@@ -44,6 +45,7 @@ pub static STAGES: &[&Stage] = &[
     &create_deployment::STAGE,
     &smoke_test::STAGE,
     &allocate_traffic::STAGE,
+    &rollout::STAGE,
     &rollback::STAGE,
     &create_schedule::STAGE,
 ];

@@ -84,7 +84,7 @@ async fn ready(
 ) -> anyhow::Result<Value> {
     let execution = Execution::new(azure.clone(), plan.clone(), spec::yaml_to_json);
     {
-        let _phase = context.phase("looking up", PhaseKind::Working);
+        let _phase = context.phase("looking up inputs", PhaseKind::Working);
         execution.look_up().await?;
     }
     let _phase = context.phase("uploading", PhaseKind::Working);

@@ -6,7 +6,8 @@ use std::borrow::Cow;
 use serde_json::json;
 
 use super::{Ask, SmokeInputs};
-use crate::azure::endpoints::Family;
+use crate::azure::Azure;
+use crate::azure::endpoints::{Container, Family, deployment_log};
 use crate::azure::scoring::{Payload, Scored};
 use crate::event::Event;
 use crate::report::{SmokeTest, milliseconds};
@@ -14,6 +15,9 @@ use crate::stage::Context;
 
 /// Bytes of a body that a log shows.
 const SHOWN: usize = 4_000;
+
+/// Lines of a deployment's log that are shown when its script failed.
+const LOG_LINES: u32 = 30;
 
 /// Headers that say what became of a request (service notes 14.4).
 const TELLING: &[&str] = &[
@@ -97,6 +101,28 @@ fn body(context: &Context, source: &str, bytes: &[u8]) {
     };
     for line in cut(text, SHOWN).lines() {
         context.emit(&Event::LogLine { source, line });
+    }
+}
+
+/// The end of a deployment's log. One that cannot be had is no failure of its own.
+pub(super) async fn log(context: &Context, azure: &Azure, endpoint: &str, deployment: &str) {
+    let server = Container::InferenceServer;
+    match deployment_log(azure, endpoint, deployment, server, LOG_LINES).await {
+        Ok(text) if text.trim().is_empty() => {}
+        Ok(text) => {
+            context.emit(&Event::GroupStarted {
+                title: &format!("Log of deployment {deployment}"),
+            });
+            for line in text.lines() {
+                let source = deployment;
+                context.emit(&Event::LogLine { source, line });
+            }
+            context.emit(&Event::GroupEnded);
+        }
+        Err(error) => {
+            let text = format!("the log of deployment {deployment} cannot be read: {error}");
+            context.warn(text, None);
+        }
     }
 }
 

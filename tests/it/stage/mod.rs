@@ -11,6 +11,7 @@ mod kit;
 mod models;
 mod read_config;
 mod refused;
+mod rollout;
 mod run_job;
 mod secrets;
 mod sign_in;
