@@ -66,10 +66,9 @@ pub(super) fn produced(
     windows: &Windows,
 ) -> Option<Object> {
     let mut fields = field.fields(&mut session.report)?;
-    let (mut body, component) = common(session, &mut fields, base, Names::Resolved)?;
     let window = match fields.take("data_window") {
         Some(field) => {
-            let window = Window::read(&field, &mut session.report)?;
+            let window = Window::read(&field, &mut session.report).unwrap_or_default();
             if window.start.is_some() || window.end.is_some() {
                 field.problem(
                     &mut session.report,
@@ -80,6 +79,7 @@ pub(super) fn produced(
         }
         None => Window::default(),
     };
+    let (mut body, component) = common(session, &mut fields, base, Names::Resolved)?;
     let size = window.size.clone().filter(|size| size != "default");
     let size = size.unwrap_or_else(|| windows.production.clone());
     Window::put(&mut body, size, window.offset);
