@@ -48,8 +48,10 @@ impl Execution {
             // What it is made of was there when it was written: nothing to upload, nothing to write.
             Standing::Unchanged { .. } => Ok(()),
             Standing::Write { .. } => {
+                let live = self.live();
                 let before = try_join_all(
                     self.own_requests()
+                        .filter(|index| live.contains(index))
                         .filter(|index| *index != self.symbols.same_request[last])
                         .map(|index| self.written(index, name)),
                 );
