@@ -3,11 +3,14 @@
 
 mod command;
 mod known;
+mod parallel;
 mod port;
+mod spark;
 
 pub(super) use command::Inline;
 pub(super) use known::{Known, read_file, type_word};
 pub(super) use port::{Port, check_cases, declared, declared_literal, literal_type, typed};
+pub(super) use spark::Origin;
 
 use std::path::Path;
 
@@ -17,11 +20,13 @@ use sha2::{Digest, Sha256};
 use super::draft::{Draft, Object};
 use super::fields::{Field, Fields};
 use super::io;
+use super::parallel::Parallel;
 use super::plan::{Reference, Target};
 use super::problem::{Report, nearest};
 use super::python;
 use super::session::Session;
 use super::settings::{Distribution, Resources};
+use super::spark::Program;
 
 pub(super) const API: &str = "2024-01-01-preview";
 const ANONYMOUS: &str = "azureml_anonymous";
@@ -34,20 +39,23 @@ pub(super) struct ComponentType {
     read: fn(&mut Session<'_>, Fields<'_>, &Path, &mut Component),
 }
 
-static TYPES: &[ComponentType] = &[ComponentType {
-    name: "command",
-    read: command::read,
-}];
+static TYPES: &[ComponentType] = &[
+    ComponentType {
+        name: "command",
+        read: command::read,
+    },
+    ComponentType {
+        name: "parallel",
+        read: parallel::read,
+    },
+    ComponentType {
+        name: "spark",
+        read: spark::read,
+    },
+];
 
 /// Types of components that the service has and this version has not.
-const LATER: [&str; 6] = [
-    "pipeline",
-    "parallel",
-    "spark",
-    "import",
-    "data_transfer",
-    "automl",
-];
+const LATER: [&str; 4] = ["pipeline", "import", "data_transfer", "automl"];
 
 /// A component that is defined in this project.
 #[derive(Debug, Clone, Default)]
@@ -67,6 +75,8 @@ pub(super) struct Component {
 pub(super) struct Defaults {
     pub(super) resources: Option<Resources>,
     pub(super) distribution: Option<Distribution>,
+    pub(super) parallel: Option<Parallel>,
+    pub(super) spark: Option<Program>,
 }
 
 /// The component that a document describes, for a step of the type `wanted`. `base` is the folder of the document.
@@ -130,6 +140,43 @@ fn choose(field: &Field<'_>, report: &mut Report) -> Option<&'static ComponentTy
 }
 
 impl Component {
+    /// What an inline step of the type `kind` stands for, without what it runs.
+    pub(super) fn of_step(
+        kind: &'static str,
+        description: Option<String>,
+        tags: Option<Value>,
+        inputs: Vec<(&str, Value, Port)>,
+        outputs: Vec<(&str, Value, Port)>,
+    ) -> Self {
+        let mut component = Self {
+            description,
+            tags,
+            ..Self::default()
+        };
+        let spec = &mut component.spec;
+        spec.put("type", kind);
+        spec.put_some("description", component.description.clone());
+        spec.put_some("tags", component.tags.clone());
+        spec.put("is_deterministic", true);
+        for (key, ports, kept) in [
+            ("inputs", inputs, &mut component.inputs),
+            ("outputs", outputs, &mut component.outputs),
+        ] {
+            let mut declared = Object::default();
+            for (name, body, port) in ports {
+                declared.put(name, body);
+                kept.push((name.to_owned(), port));
+            }
+            spec.put_filled(key, declared);
+        }
+        component
+    }
+
+    /// A field that an inline step has and the component that it stands for has, too.
+    pub(super) fn put_spec(&mut self, key: &str, value: Option<Value>) {
+        self.spec.put_some(key, value);
+    }
+
     pub(super) fn input(&self, name: &str) -> Option<&Port> {
         self.inputs
             .iter()

@@ -12,6 +12,7 @@ mod io;
 mod job;
 mod kind;
 mod overrides;
+mod parallel;
 pub mod plan;
 pub mod problem;
 mod python;

@@ -324,6 +324,7 @@ pub(in crate::spec) fn literal_type(node: &Node) -> &'static str {
 pub(in crate::spec) fn declared(kind: &str, mode: Option<&str>) -> (Value, Port) {
     let port = Port {
         kind: kind.to_owned(),
+        mode: mode.map(str::to_owned),
         ..Port::default()
     };
     let mut body = serde_json::json!({"type": kind});

@@ -3,9 +3,12 @@
 //! file here and one row in [`STEPS`].
 
 mod command;
+mod parallel;
 mod ports;
 mod settings;
 mod source;
+mod spark;
+mod sweep;
 
 use std::path::Path;
 use std::sync::LazyLock;
@@ -19,6 +22,7 @@ use crate::spec::draft::{Draft, Object};
 use crate::spec::fields::{Case, Field, Fields};
 use crate::spec::io::{Input, Output};
 use crate::spec::problem::{Problem, Report};
+use crate::spec::python;
 use crate::spec::reference::pipeline_compute_id;
 use crate::spec::session::Session;
 
@@ -39,24 +43,39 @@ pub(super) struct StepType {
     pub(super) port: for<'s> fn(&'s Step<'_>, Direction, &str) -> Result<PortType<'s>, String>,
 }
 
-static STEPS: &[StepType] = &[StepType {
-    name: "command",
-    marks: &["command"],
-    read: command::read,
-    plan: command::plan,
-    port: ports::of_component_or_values,
-}];
+static STEPS: &[StepType] = &[
+    StepType {
+        name: "command",
+        marks: &["command"],
+        read: command::read,
+        plan: command::plan,
+        port: ports::of_component_or_values,
+    },
+    StepType {
+        name: "sweep",
+        marks: &["trial"],
+        read: sweep::read,
+        plan: sweep::plan,
+        port: ports::of_component_or_values,
+    },
+    StepType {
+        name: "parallel",
+        marks: &["task"],
+        read: parallel::read,
+        plan: parallel::plan,
+        port: ports::of_component_or_values,
+    },
+    StepType {
+        name: "spark",
+        marks: &["entry"],
+        read: spark::read,
+        plan: spark::plan,
+        port: ports::of_component_or_values,
+    },
+];
 
 /// Types of steps that the service has and this version has not.
-const LATER: [&str; 7] = [
-    "import",
-    "sweep",
-    "parallel",
-    "pipeline",
-    "automl",
-    "spark",
-    "data_transfer",
-];
+const LATER: [&str; 4] = ["import", "pipeline", "automl", "data_transfer"];
 
 const NO_COMPUTE: &str =
     "no compute: set `compute` here or for the pipeline, or `settings.default_compute`";
@@ -136,15 +155,38 @@ impl Planning<'_, '_, '_> {
             });
             return;
         };
+        self.put_compute_of(&field, body);
+    }
+
+    fn put_compute_of(&mut self, field: &Field<'_>, body: &mut Object) {
         if let Some(text) = field.text(&mut self.session.report) {
             let id = if binding::is_whole(&text) {
                 Some(Draft::from(text))
             } else if text.eq_ignore_ascii_case("local") {
-                pipeline_compute_id(self.session, &field, "local")
+                pipeline_compute_id(self.session, field, "local")
             } else {
-                pipeline_compute_id(self.session, &field, &text)
+                pipeline_compute_id(self.session, field, &text)
             };
             body.put_some("computeId", id);
+        }
+    }
+}
+
+/// A step with a component lets through what no schema names, but for what the SDK's own objects keep to themselves.
+fn put_unknown(mut fields: Fields<'_>, body: &mut Object) {
+    fields.without_effect(&[
+        "description",
+        "experiment_name",
+        "parent_job_name",
+        "$schema",
+        "is_deterministic",
+        "base_path",
+        "status",
+        "id",
+    ]);
+    for (name, node) in fields.rest() {
+        if !(node.is_null() || node.entries().is_some_and(<[_]>::is_empty)) {
+            body.put(name, python::json_of(node));
         }
     }
 }
