@@ -6,6 +6,7 @@ mod known;
 mod parallel;
 mod port;
 mod spark;
+mod transfer;
 
 pub(super) use command::Inline;
 pub(super) use known::{Known, read_file, type_word};
@@ -52,10 +53,18 @@ static TYPES: &[ComponentType] = &[
         name: "spark",
         read: spark::read,
     },
+    ComponentType {
+        name: "data_transfer",
+        read: transfer::read,
+    },
+    ComponentType {
+        name: "import",
+        read: transfer::read_import,
+    },
 ];
 
 /// Types of components that the service has and this version has not.
-const LATER: [&str; 4] = ["pipeline", "import", "data_transfer", "automl"];
+const LATER: [&str; 2] = ["pipeline", "automl"];
 
 /// A component that is defined in this project.
 #[derive(Debug, Clone, Default)]
@@ -77,6 +86,8 @@ pub(super) struct Defaults {
     pub(super) distribution: Option<Distribution>,
     pub(super) parallel: Option<Parallel>,
     pub(super) spark: Option<Program>,
+    /// Of a data transfer that copies.
+    pub(super) copy_mode: Option<String>,
 }
 
 /// The component that a document describes, for a step of the type `wanted`. `base` is the folder of the document.

@@ -22,6 +22,7 @@ mod settings;
 mod snapshot;
 mod spark;
 mod sweep;
+mod transfer;
 pub mod yaml;
 
 pub use files::LocalFiles;

@@ -9,6 +9,7 @@ mod settings;
 mod source;
 mod spark;
 mod sweep;
+mod transfer;
 
 use std::path::Path;
 use std::sync::LazyLock;
@@ -72,10 +73,25 @@ static STEPS: &[StepType] = &[
         plan: spark::plan,
         port: ports::of_component_or_values,
     },
+    StepType {
+        name: "data_transfer",
+        marks: &["data_copy_mode"],
+        read: transfer::read,
+        plan: transfer::plan,
+        port: ports::of_component_or_values,
+    },
+    StepType {
+        name: "import",
+        marks: &[],
+        // None is ever planned: what reads them refuses them.
+        read: transfer::read_import,
+        plan: transfer::plan,
+        port: ports::of_component_or_values,
+    },
 ];
 
 /// Types of steps that the service has and this version has not.
-const LATER: [&str; 4] = ["import", "pipeline", "automl", "data_transfer"];
+const LATER: [&str; 2] = ["pipeline", "automl"];
 
 const NO_COMPUTE: &str =
     "no compute: set `compute` here or for the pipeline, or `settings.default_compute`";
