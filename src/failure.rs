@@ -3,6 +3,7 @@
 use crate::azure::apply::{ApplyError, Missing};
 use crate::azure::error::SignInError;
 use crate::azure::outputs::DownloadError;
+use crate::azure::scoring::Doubt;
 use crate::azure::{ArmError, advice};
 use crate::cancel::{Cancelled, Signal};
 use crate::spec::Problems;
@@ -81,6 +82,9 @@ fn arm_error<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a Arm
         return Some(arm);
     }
     if let Some(DownloadError::Arm(arm)) = cause.downcast_ref() {
+        return Some(arm);
+    }
+    if let Some(Doubt::Refused(arm) | Doubt::Open(arm)) = cause.downcast_ref() {
         return Some(arm);
     }
     cause.downcast_ref()

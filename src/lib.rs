@@ -10,6 +10,7 @@ pub mod emulator;
 pub mod event;
 pub mod failure;
 pub mod host;
+pub mod judge;
 pub mod post;
 pub mod provenance;
 pub mod report;

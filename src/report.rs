@@ -3,6 +3,7 @@
 mod figures;
 pub mod json;
 pub mod markdown;
+mod smoke;
 pub mod text;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 pub use figures::{human, number};
+pub use smoke::{Check, Percentiles, SmokeTest, milliseconds};
 
 /// What happened to one resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -105,6 +107,9 @@ pub struct Report {
     pub outputs: BTreeMap<String, String>,
     pub resources: Vec<Resource>,
     pub job: Option<Job>,
+    /// In the order in which they were made.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub smoke_tests: Vec<SmokeTest>,
     pub phases: Vec<Phase>,
     /// The error and what to do about it, when the stage failed.
     pub error: Option<String>,
@@ -142,6 +147,11 @@ impl Report {
                 })
                 .collect(),
             job: self.job.as_ref().map(|job| job.map_texts(f)),
+            smoke_tests: self
+                .smoke_tests
+                .iter()
+                .map(|test| test.map_texts(f))
+                .collect(),
             phases: self
                 .phases
                 .iter()
@@ -365,6 +375,7 @@ pub(crate) mod tests {
                 },
             ],
             job: Some(job()),
+            smoke_tests: vec![smoke::tests::failed()],
             phases: vec![
                 Phase {
                     name: "sign in".into(),

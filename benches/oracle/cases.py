@@ -29,13 +29,14 @@ def main(cases):
         loaders.load_common = real
         if result is None:
             print(f"{case}: the oracle knows no such kind; is `$schema` right?"); bad += 1
-        elif result["error"]:
+        elif result["error"] and not canon.effects(oracle.clean(result["log"]))["effects"]:
             print(f"{case}: refused: {result['error']}")
             if os.path.exists(os.path.join(case, "out.json")): os.remove(os.path.join(case, "out.json"))
         else:
             text = json.dumps(canon.effects(oracle.clean(result["log"])), indent=1, sort_keys=True)
             open(os.path.join(case, "out.json"), "w").write(text.replace(os.path.abspath(case), "<root>") + "\n")
-            print(f"{case}: written")
+            # After a write it is the stand-in's answer that the SDK could not read; what it sent is sent all the same.
+            print(f"{case}: written" + (f", though the answer was not read: {result['error']}" if result["error"] else ""))
     return bad
 
 if __name__ == "__main__":

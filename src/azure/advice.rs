@@ -46,6 +46,9 @@ impl Row {
     }
 }
 
+const ENDPOINT_TAKEN: &str = "The name of an endpoint is part of its address, so it is taken for everybody in the region, and this \
+     workspace has no endpoint of that name: choose another, for example with the project's and the environment's name in it.";
+
 /// The first row that fits counts. `{action}`, `{scope}`, `{who}` and `{role}` come from the message.
 /// Codes: <https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/common-deployment-errors>, service notes 18.
 const ROWS: &[Row] = &[
@@ -225,6 +228,33 @@ const ROWS: &[Row] = &[
         ],
         statuses: &[],
         says: "A version that exists cannot get other content: leave `version` out for the next one, or give a new one.",
+    },
+    Row {
+        codes: &["EndpointAlreadyExists"],
+        phrases: &[],
+        statuses: &[],
+        says: ENDPOINT_TAKEN,
+    },
+    Row {
+        codes: &[],
+        phrases: &[
+            "unique within a region",
+            "already an endpoint with this name",
+        ],
+        statuses: &[],
+        says: ENDPOINT_TAKEN,
+    },
+    Row {
+        codes: &[],
+        phrases: &[
+            "soft-deleted",
+            "soft deleted",
+            "softdelete",
+            "recently deleted",
+        ],
+        statuses: &[],
+        says: "Something of this name was deleted and its name is still kept: recover or purge it in the portal, wait until the name \
+               is free, or choose another.",
     },
     Row {
         codes: &[],
@@ -447,6 +477,18 @@ mod tests {
                 "virtual network",
             ),
             (400, "SkuNotAvailable", "", "list-sizes"),
+            (
+                400,
+                "UserError",
+                "There is already an endpoint with this name, Endpoint name needs to be unique within a region",
+                "choose another",
+            ),
+            (
+                409,
+                "Conflict",
+                "An endpoint of this name is soft-deleted.",
+                "purge",
+            ),
             (503, "x", "", "unwell"),
         ] {
             let text = on(status, code, message).unwrap_or_default();

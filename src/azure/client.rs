@@ -430,7 +430,8 @@ fn answer_of(response: RawResponse, label: &str) -> Result<Answer, ArmError> {
     })
 }
 
-fn no_answer(failed: &azure_core::Error, request: &Request, label: &str) -> ArmError {
+/// The error of a request that got no answer, without what may be secret of its address.
+pub(super) fn no_answer(failed: &azure_core::Error, request: &Request, label: &str) -> ArmError {
     let refused = chain(failed).find_map(|cause| cause.downcast_ref::<SignInError>());
     if let Some(error) = refused {
         return ArmError::SignIn(error.clone());

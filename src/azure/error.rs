@@ -60,6 +60,16 @@ pub enum ArmError {
 }
 
 impl ServiceError {
+    /// A 404 that is not about what was asked for: the subscription or resource group is not there.
+    pub(crate) fn is_about_coordinates(&self) -> bool {
+        [
+            "ResourceGroupNotFound",
+            "SubscriptionNotFound",
+            "InvalidSubscriptionId",
+        ]
+        .contains(&self.code.as_str())
+    }
+
     /// The code and, for support, the request id.
     fn reference(&self) -> String {
         match &self.request_id {

@@ -1,13 +1,13 @@
 //! Run history: what a run did, its log files, its children and why it failed. Knows the data plane's shapes and nothing of how
 //! a run is shown.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::jobs::{JobStatus, moment, text, texts};
-use super::{Address, Answer, ArmError, Azure, Call};
+use super::{Address, ArmError, Azure, Call, pages};
 use crate::secret::Secret;
 
 const API_VERSION: &str = "v1.0";
@@ -127,31 +127,8 @@ pub async fn run(azure: &Azure, run: &str) -> Result<Run, ArmError> {
 /// All children of a run, page by page.
 pub async fn run_children(azure: &Azure, run: &str) -> Result<Vec<Run>, ArmError> {
     let first = Call::get(at(run, "/children"), API_VERSION).query("$top", PAGE);
-    let mut found = Vec::new();
-    let mut seen = BTreeSet::new();
-    let mut page = azure.send(first.clone()).await?;
-    loop {
-        let runs = page.body["value"].as_array().into_iter().flatten();
-        found.extend(runs.map(Run::parse));
-        // A server that names the same page for ever must not keep us for ever.
-        let Some((_, next)) =
-            next_page(&first, &page).filter(|(name, _)| seen.insert(name.clone()))
-        else {
-            return Ok(found);
-        };
-        page = azure.send(next).await?;
-    }
-}
-
-/// The next page's name and the call for it.
-fn next_page(first: &Call, page: &Answer) -> Option<(String, Call)> {
-    if let Some(token) = text(&page.body["continuationToken"]) {
-        let call = first.clone().query("$continuationToken", token.as_str());
-        return Some((token, call));
-    }
-    let link = text(&page.body["nextLink"])?;
-    let call = Call::link(url::Url::parse(&link).ok()?);
-    Some((link, call))
+    let runs = pages::all(azure, first).await?;
+    Ok(runs.iter().map(Run::parse).collect())
 }
 
 /// A run's metadata in full, with its outputs.

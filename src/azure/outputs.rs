@@ -1,6 +1,8 @@
 //! What a finished job left: its named outputs as local files, and the assets that they are registered as. Knows where run history
 //! and storage keep them (service notes 13.6), not what is in them.
 
+mod written;
+
 use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
@@ -11,6 +13,7 @@ use futures::{StreamExt, TryStreamExt};
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 
+pub use self::written::{Written, written_outputs};
 use super::blob::datastore::{Datastore, Grant};
 use super::blob::{Container, Entry, to_arm};
 use super::history::run_data;

@@ -48,6 +48,9 @@ pub(crate) enum Repeat {
     Safe,
     /// An action: repeated only when it cannot have been carried out.
     OnlyIfRefused,
+    /// A request to a model. A 503 comes from the front door, which found nobody to hand it to; what the model itself answers is a
+    /// 424, and 502 and 504 may come when it has worked already (service notes 14.4).
+    Scoring,
 }
 
 /// Why a try did not succeed.
@@ -74,6 +77,8 @@ pub(crate) fn may_repeat(repeat: Repeat, failure: Failure) -> bool {
         (Repeat::Safe, Failure::Lost) => true,
         // A 5xx may come from a gateway after the action has started.
         (Repeat::OnlyIfRefused, Failure::Status(_) | Failure::Lost) => false,
+        (Repeat::Scoring, Failure::Status(status)) => status == 503,
+        (Repeat::Scoring, Failure::Lost) => false,
     }
 }
 
@@ -219,6 +224,8 @@ mod tests {
                 action,
                 "{failure:?}"
             );
+            let scoring = action || failure == Failure::Status(503);
+            assert_eq!(may_repeat(Repeat::Scoring, failure), scoring, "{failure:?}");
         }
     }
 }

@@ -1,6 +1,6 @@
-//! The embedded Azure ML: ARM, sign-in, CI identity tokens, storage, run history and MLflow for one workspace on one loopback port, in memory.
+//! The embedded Azure ML: ARM, sign-in, CI identity tokens, storage, run history, MLflow and scoring for one workspace on one loopback port, in memory.
 //!
-//! It really runs jobs, on this machine. It shares no type with the rest of the program and knows nothing of it: it is judged by how the real
+//! It really runs jobs and scoring scripts, on this machine. It shares no type with the rest of the program and knows nothing of it: it is judged by how the real
 //! service answers. What it does not do it answers with 501 and the name of the operation. Nothing it starts outlives it.
 
 mod asset;
@@ -8,6 +8,7 @@ mod auth;
 mod blob;
 mod clock;
 mod connection;
+mod endpoint;
 mod execute;
 mod fault;
 mod handler;
@@ -18,10 +19,12 @@ mod record;
 mod reference;
 mod request;
 mod router;
+mod scoring;
 mod site;
 mod state;
 mod store;
 mod studio;
+mod traffic;
 mod yaml;
 
 use std::collections::BTreeMap;
@@ -36,12 +39,15 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+pub use self::endpoint::Served;
 pub use self::fault::{Fault, Faults};
 pub use self::record::Recorded;
 
 use self::asset::AssetKind;
 use self::connection::Wires;
+use self::endpoint::{Kind, Look};
 use self::job::Job;
+use self::operation::Failure;
 use self::site::Site;
 use self::state::State;
 
@@ -84,6 +90,8 @@ pub struct Options {
     pub github_subject: String,
     /// The subject of the Azure-Pipelines-style identity tokens.
     pub pipelines_subject: String,
+    /// Endpoint names that somebody else has in this region.
+    pub taken_endpoint_names: Vec<String>,
 }
 
 impl Default for Options {
@@ -108,6 +116,7 @@ impl Default for Options {
             refuse_reused_assertions: false,
             github_subject: "repo:example/mlops:ref:refs/heads/main".to_owned(),
             pipelines_subject: "sc://example/mlops/azure".to_owned(),
+            taken_endpoint_names: Vec::new(),
         }
     }
 }
@@ -306,6 +315,51 @@ impl Emulator {
             }
         }
         all
+    }
+
+    /// The live traffic of an online endpoint; `None` when there is no such endpoint.
+    pub fn traffic(&self, endpoint: &str) -> Option<BTreeMap<String, u64>> {
+        let (operations, kind) = (&self.state.operations, Kind::Online);
+        let found = self
+            .state
+            .endpoints
+            .find(operations, kind, endpoint, Look::Not)?;
+        let split = found.resource.split("traffic");
+        let served = split.served();
+        Some(
+            served
+                .map(|name| (name.to_owned(), split.of(name)))
+                .collect(),
+        )
+    }
+
+    /// The deployments of an online endpoint with their provisioning states.
+    pub fn deployments(&self, endpoint: &str) -> BTreeMap<String, &'static str> {
+        let (operations, kind) = (&self.state.operations, Kind::Online);
+        let endpoints = &self.state.endpoints;
+        let found = endpoints.deployments_of(operations, kind, endpoint, Look::Not);
+        let states = found.into_iter();
+        states
+            .map(|one| (one.name, one.resource.lifecycle.state.word()))
+            .collect()
+    }
+
+    /// How many requests an online deployment was given.
+    pub fn served(&self, endpoint: &str, deployment: &str) -> Served {
+        let key = endpoint::key(endpoint, deployment);
+        let found = self.state.endpoints.deployments(Kind::Online).get(&key);
+        found.map_or_else(Served::default, |found| found.counts.read())
+    }
+
+    /// As if time had passed: operations that only wait to be looked at are done.
+    pub fn pass_time(&self) {
+        self.state.operations.pass_time();
+    }
+
+    /// The next operation on an endpoint or a deployment fails like this, as operations of the service fail late.
+    pub fn fail_next_operation(&self, code: &str, message: &str) {
+        let failure = Failure::new(code, message);
+        self.state.operations.fail_next(failure);
     }
 
     /// The container that a datastore is.

@@ -16,13 +16,16 @@ use super::asset::AssetKind;
 use super::auth::{self, Audience};
 use super::blob;
 use super::connection::Cut;
+use super::endpoint::Kind;
 use super::fault::Fault;
 use super::handler::{
-    asset, compute, datastore, entra, history, job, metadata, mlflow, oidc, workspace,
+    asset, batch_job, compute, datastore, endpoint, entra, history, job, metadata, mlflow, oidc,
+    operation, schedule, workspace,
 };
 use super::problem::Problem;
 use super::record;
 use super::request::{self, Call, Reply};
+use super::scoring::serve;
 use super::site::PROVIDER;
 use super::state::State;
 use super::studio;
@@ -61,10 +64,10 @@ async fn answer(
             body,
         }) => Some(faulty(status, headers, body)),
         Some(Fault::DropAfter) => {
-            handle(&state, &call);
+            handle(&state, &call).await;
             None
         }
-        Some(Fault::Delay(_)) | None => Some(handle(&state, &call)),
+        Some(Fault::Delay(_)) | None => Some(handle(&state, &call).await),
     };
     recorded.status = response.as_ref().map(|response| response.status().as_u16());
     state.recorder.keep(recorded);
@@ -116,15 +119,25 @@ fn faulty(status: u16, headers: Vec<(String, String)>, body: String) -> Response
     response
 }
 
-fn handle(state: &Arc<State>, call: &Call) -> Response {
-    let mut response =
-        dispatch(state, call).unwrap_or_else(|problem| problem.into_response(&state.site.location));
+async fn handle(state: &Arc<State>, call: &Call) -> Response {
+    let reply = match call.segments().as_slice() {
+        // The one thing that takes time: a script answers.
+        ["online", endpoint, "score"] if is_loopback(&call.host) && is_scoring(call) => {
+            serve::score(state, call, endpoint).await
+        }
+        _ => dispatch(state, call),
+    };
+    let mut response = reply.unwrap_or_else(|problem| problem.into_response(&state.site.location));
     let id = Uuid::new_v4().to_string();
     if response.status().is_success() && call.path.starts_with("/subscriptions/") {
         response = request::with(response, "x-ms-response-type", "standard");
     }
     response = request::with(response, "x-ms-correlation-request-id", &id);
     request::with(response, "x-ms-request-id", &id)
+}
+
+fn is_scoring(call: &Call) -> bool {
+    matches!(call.method.as_str(), "POST" | "GET") && !call.host.contains(".blob.")
 }
 
 /// Whether a request names this machine. A page from elsewhere whose name was made to point at loopback names itself, and must neither
@@ -170,6 +183,13 @@ fn dispatch(state: &Arc<State>, call: &Call) -> Reply {
         ("POST", ["oidc", "azure-pipelines"]) => oidc::azure_pipelines(state, call),
         ("GET", ["" | "studio"]) => Ok(studio::index(state)),
         ("GET", ["studio", "runs", name]) => studio::run(state, name),
+        (_, ["batch", endpoint, "jobs", rest @ ..]) => {
+            batch_job::handle(state, call, endpoint, rest)
+        }
+        (_, ["mferp", "managementfrontend", "subscriptions", rest @ ..]) => {
+            let rest = in_workspace(state, rest)?;
+            batch_job::list_below(state, call, rest)
+        }
         (_, ["subscriptions", rest @ ..]) => arm(state, call, rest),
         (_, [plane, "v1.0" | "v2.0", "subscriptions", rest @ ..])
             if is(plane, "history") || is(plane, "data") || is(plane, "mlflow") =>
@@ -292,27 +312,40 @@ fn arm(state: &Arc<State>, call: &Call, segments: &[&str]) -> Reply {
         {
             check_subscription(state, subscription)?;
             return match kind.to_lowercase().as_str() {
-                "computeoperationsstatus" | "mfeoperationsstatus" => compute::operation(state, id),
-                "mfeoperationresults" => job::cancel_result(state, call, id),
+                "computeoperationsstatus" => compute::operation(state, id),
+                "mfeoperationsstatus" => operation::status(state, id),
+                "mfeoperationresults" if id.starts_with("jc:") => {
+                    job::cancel_result(state, call, id)
+                }
+                "mfeoperationresults" => operation::result(state, call, id),
                 _ => Err(Problem::not_implemented(&format!("GET locations/{kind}"))),
             };
         }
         _ => {}
     }
-    let rest = in_workspace(state, segments)?;
-    let Some((kind, rest)) = rest.split_first() else {
+    resource(state, call, in_workspace(state, segments)?)
+}
+
+/// What is below the workspace: the first segment is the collection.
+fn resource(state: &Arc<State>, call: &Call, segments: &[&str]) -> Reply {
+    let method = call.method.as_str();
+    let Some((kind, rest)) = segments.split_first() else {
         return match method {
-            "GET" => workspace::get(site),
+            "GET" => workspace::get(&state.site),
             _ => Err(Problem::not_implemented(&format!("{method} workspaces"))),
         };
     };
     if let Some(assets) = AssetKind::from_segment(kind) {
         return asset::handle(state, call, assets, rest);
     }
+    if let Some(endpoints) = Kind::from_segment(kind) {
+        return endpoint::handle(state, call, endpoints, rest);
+    }
     match kind.to_lowercase().as_str() {
         "datastores" => datastore::handle(state, call, rest),
         "computes" => compute::handle(state, call, rest),
         "jobs" => job::handle(state, call, rest),
+        "schedules" => schedule::handle(state, call, rest),
         "providers"
             if method == "GET"
                 && rest

@@ -11,9 +11,11 @@ use tokio_util::sync::CancellationToken;
 use super::Options;
 use super::asset::Assets;
 use super::blob::store::Blobs;
+use super::endpoint::Endpoints;
 use super::execute::machine::Machine;
 use super::fault::Faults;
 use super::handler::compute::Compute;
+use super::handler::schedule::Schedule;
 use super::job::Jobs;
 use super::operation::Operations;
 use super::record::Recorder;
@@ -28,6 +30,8 @@ pub(crate) struct State {
     /// `properties` by name.
     pub(crate) datastores: Table<Value>,
     pub(crate) computes: Table<Compute>,
+    pub(crate) schedules: Table<Schedule>,
+    pub(crate) endpoints: Endpoints,
     pub(crate) jobs: Jobs,
     pub(crate) blobs: Blobs,
     pub(crate) operations: Operations,
@@ -51,6 +55,8 @@ impl State {
             assets: Assets::default(),
             datastores: Table::default(),
             computes: Table::default(),
+            schedules: Table::default(),
+            endpoints: Endpoints::default(),
             jobs: Jobs::default(),
             blobs: Blobs::new(spill),
             operations: Operations::default(),

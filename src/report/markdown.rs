@@ -1,7 +1,7 @@
 //! The report as GitHub-flavoured Markdown, for the summaries of both CI hosts. Names, messages and links come from elsewhere:
 //! none of them may become markup, and only https links are links.
 
-use super::{Job, Report, human, number, one_line};
+use super::{Job, Report, SmokeTest, human, number, one_line};
 use crate::report::PhaseKind;
 use std::fmt::Write as _;
 
@@ -23,6 +23,9 @@ pub fn render(report: &Report) -> String {
     }
     if let Some(job) = &report.job {
         render_job(&mut out, job, report.job_error());
+    }
+    for test in &report.smoke_tests {
+        smoke_test(&mut out, test);
     }
     resources(&mut out, report);
     phases(&mut out, report);
@@ -130,6 +133,29 @@ fn render_job(out: &mut String, job: &Job, error: Option<&str>) {
         })
         .collect();
     table(out, "Metrics", &["Step", "Metric", "Value"], &metrics);
+}
+
+fn smoke_test(out: &mut String, test: &SmokeTest) {
+    let latency = test.latency.iter().flat_map(|latency| latency.rows());
+    let facts: Vec<_> = std::iter::once(test.calls_made())
+        .chain(latency.map(|(name, value)| format!("{name} {value}")))
+        .collect();
+    let line = format!(
+        "**Smoke test** of {}: **{}** ({})",
+        escape(&test.target()),
+        test.outcome(),
+        escape(&facts.join(", "))
+    );
+    paragraph(out, &line);
+    let checks: Vec<_> = test
+        .checks
+        .iter()
+        .map(|check| {
+            let found = check.found.as_deref().map_or(String::new(), cell);
+            vec![check.verdict().to_owned(), cell(&check.rule), found]
+        })
+        .collect();
+    table(out, "Checks", &["Verdict", "Expected", "Found"], &checks);
 }
 
 fn phases(out: &mut String, report: &Report) {

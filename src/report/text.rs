@@ -1,12 +1,15 @@
 //! The report as aligned plain text, for a terminal. The error of a failed stage is not in it: the log ends with that.
 
-use super::{Job, PhaseKind, Report, human, number, one_line};
+use super::{Job, PhaseKind, Report, SmokeTest, human, number, one_line};
 
 /// Renders a report. No colours and no control characters of ours; the host cleans what is foreign.
 pub fn render(report: &Report) -> String {
     let mut out = format!("{}: {}\n", report.stage, report.outcome);
     if let Some(job) = &report.job {
         render_job(&mut out, job, report.job_error());
+    }
+    for test in &report.smoke_tests {
+        smoke_test(&mut out, test);
     }
     let job_link = report.job.as_ref().and_then(|job| job.link.as_ref());
     let resources: Vec<_> = report
@@ -85,6 +88,24 @@ fn render_job(out: &mut String, job: &Job, error: Option<&str>) {
         })
         .collect();
     columns(out, "Metrics", &metrics);
+}
+
+fn smoke_test(out: &mut String, test: &SmokeTest) {
+    let title = format!("Smoke test of {}: {}", test.target(), test.outcome());
+    let checks: Vec<_> = test
+        .checks
+        .iter()
+        .map(|check| {
+            let found = check.found.clone().unwrap_or_default();
+            vec![check.verdict().to_owned(), check.rule.clone(), found]
+        })
+        .collect();
+    columns(out, &title, &checks);
+    let latency = test.latency.iter().flat_map(|latency| latency.rows());
+    let row: Vec<_> = std::iter::once(test.calls_made())
+        .chain(latency.map(|(name, value)| format!("{name} {value}")))
+        .collect();
+    columns(out, "Calls", &[row]);
 }
 
 fn phases(out: &mut String, report: &Report) {

@@ -21,6 +21,22 @@ pub(super) fn of_job(session: &mut Session<'_>, field: &Field<'_>, base: &Path) 
     resolve(session, field, &text, base, Ignoring::IgnoreFile)
 }
 
+/// The id of a deployment's code; unlike a job's it may be named by name and version, or lie in a registry.
+pub(super) fn of_deployment(
+    session: &mut Session<'_>,
+    field: &Field<'_>,
+    base: &Path,
+) -> Option<Draft> {
+    let text = field.text(&mut session.report)?;
+    if text.starts_with(REGISTRY) || reference::is_arm_id(&text) {
+        return Some(Draft::from(text));
+    }
+    match text.strip_prefix("azureml:") {
+        Some(name) => reference::asset_id(session, field, name, "codes"),
+        None => resolve(session, field, &text, base, Ignoring::IgnoreFile),
+    }
+}
+
 /// Puts the code of a component into its specification.
 pub(super) fn of_component(
     session: &mut Session<'_>,

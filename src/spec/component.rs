@@ -4,6 +4,7 @@
 mod command;
 mod known;
 mod parallel;
+mod pipeline;
 mod port;
 mod spark;
 mod transfer;
@@ -14,23 +15,28 @@ pub(super) use port::{Port, check_cases, declared, declared_literal, literal_typ
 pub(super) use spark::Origin;
 
 use std::path::Path;
+use std::sync::LazyLock;
+
+use regex::Regex;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::binding::pattern;
 use super::draft::{Draft, Object};
 use super::fields::{Field, Fields};
-use super::io;
 use super::parallel::Parallel;
-use super::plan::{Reference, Target};
-use super::problem::{Report, nearest};
+use super::plan::{Reference, Target, Version};
+use super::problem::{Problem, Report, nearest};
 use super::python;
 use super::session::Session;
 use super::settings::{Distribution, Resources};
 use super::spark::Program;
 
 pub(super) const API: &str = "2024-01-01-preview";
-const ANONYMOUS: &str = "azureml_anonymous";
+/// What is said of an input that is not given.
+pub(super) const NEEDS_INPUT: &str = "the component needs this input and has no default for it";
+pub(super) const ANONYMOUS: &str = "azureml_anonymous";
 
 /// A type of component.
 pub(super) struct ComponentType {
@@ -61,19 +67,31 @@ static TYPES: &[ComponentType] = &[
         name: "import",
         read: transfer::read_import,
     },
+    ComponentType {
+        name: "pipeline",
+        read: pipeline::read,
+    },
 ];
 
 /// Types of components that the service has and this version has not.
-const LATER: [&str; 2] = ["pipeline", "automl"];
+const LATER: [&str; 1] = ["automl"];
 
 /// A component that is defined in this project.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Component {
     pub(super) inputs: Vec<(String, Port)>,
     pub(super) outputs: Vec<(String, Port)>,
     pub(super) defaults: Defaults,
+    /// What is wrong if nothing around this component has a compute for its steps.
+    pub(super) without_compute: Vec<Problem>,
+    /// The inputs that steps of this component are bound to.
+    pub(super) used: Vec<String>,
+    pub(super) display_name: Option<String>,
+    pub(super) description: Option<String>,
     spec: Object,
-    description: Option<String>,
+    archived: Option<bool>,
+    /// Those of the version; some types of components have them in the specification as well.
+    properties: Option<Value>,
     tags: Option<Value>,
     /// The component that the file was made from, if it says so: that one runs.
     registered: Option<String>,
@@ -129,6 +147,78 @@ fn read_as(
     component.spec.put("type", kind.name);
     (kind.read)(session, fields, base, &mut component);
     component
+}
+
+/// Plans the registration of a document under its own name. `None` after the problem is reported.
+pub(super) fn register(session: &mut Session<'_>, mut fields: Fields<'_>, base: &Path) {
+    let before = session.report.count();
+    let report = &mut session.report;
+    let kind = match fields.take("type") {
+        Some(field) => choose(&field, report),
+        None => TYPES.first(),
+    };
+    let name = fields.required("name", report);
+    let name = name.and_then(|field| registered_name(&field, report));
+    let version = fields.version("version", report);
+    let version = version.filter(|version| !version.is_empty());
+    fields.without_effect(&["auto_delete_setting"]);
+    if let Some(tags) = fields.peek("tags") {
+        for (_, tag) in tags.entries(report).unwrap_or_default() {
+            tag.text(report);
+        }
+    }
+    let Some(kind) = kind else {
+        return;
+    };
+    let component = read_as(session, kind, fields, base);
+    let (Some(name), true) = (name, session.report.count() == before) else {
+        return;
+    };
+    let mut spec = component.spec.clone();
+    spec.put("name", name.clone());
+    spec.put_some("version", version.clone());
+    spec.put("_source", "YAML.COMPONENT");
+    let body = component.body(spec, false);
+    let target = Target::Versioned {
+        collection: "components",
+        name,
+        version: version.map_or(Version::Next, Version::Fixed),
+    };
+    let needs = session.take_needs();
+    session.request(target, API, body, needs);
+}
+
+static NAME: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[a-z][a-z\d_]*$"));
+
+fn registered_name(field: &Field<'_>, report: &mut Report) -> Option<String> {
+    let name = field.text(report)?;
+    if !NAME.is_match(&name) {
+        let message = format!(
+            "`{name}` cannot be the name of a component: lower-case letters, digits and `_`, a letter first"
+        );
+        field.problem(report, message);
+        return None;
+    }
+    Some(name)
+}
+
+impl Default for Component {
+    fn default() -> Self {
+        Self {
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            defaults: Defaults::default(),
+            without_compute: Vec::new(),
+            used: Vec::new(),
+            display_name: None,
+            description: None,
+            spec: Object::default(),
+            archived: Some(false),
+            properties: None,
+            tags: None,
+            registered: None,
+        }
+    }
 }
 
 fn choose(field: &Field<'_>, report: &mut Report) -> Option<&'static ComponentType> {
@@ -223,13 +313,30 @@ impl Component {
         self.tags = fields.read("tags", report, as_texts);
         let tags = self.tags.clone().filter(|tags| !is_empty(tags));
         self.spec.put_some("tags", tags);
-        let shown = fields.text("display_name", report);
-        self.spec.put_some("display_name", shown);
+        self.display_name = fields.text("display_name", report);
+        self.spec
+            .put_some("display_name", self.display_name.clone());
         let said = fields.flag("is_deterministic", report);
         self.spec
             .put_some("is_deterministic", said.or(deterministic));
-        let properties = fields.read("properties", report, io::values);
-        self.spec.put_some("properties", properties);
+    }
+
+    /// `properties`, which a version has as texts; a specification, where it has them at all, as they are.
+    fn read_properties(&mut self, fields: &mut Fields<'_>, in_spec: bool, report: &mut Report) {
+        let Some(entries) = fields.read("properties", report, Field::entries) else {
+            return;
+        };
+        let texts = entries.iter().map(|(name, field)| {
+            let text = python::str_of(field.node);
+            ((*name).to_owned(), text.into())
+        });
+        self.properties = Some(Value::Object(texts.collect()));
+        if in_spec {
+            let raw = entries
+                .iter()
+                .map(|(name, field)| ((*name).to_owned(), python::json_of(field.node)));
+            self.spec.put("properties", Value::Object(raw.collect()));
+        }
     }
 
     fn read_ports(&mut self, fields: &mut Fields<'_>, report: &mut Report) {
@@ -246,7 +353,7 @@ impl Component {
     /// What no schema names goes to the service as it is.
     fn put_rest(&mut self, fields: Fields<'_>) {
         for (name, node) in fields.rest() {
-            if !(node.is_null() || node.entries().is_some_and(<[_]>::is_empty)) {
+            if !node.is_void() {
                 self.spec.put(name, python::json_of(node));
             }
         }
@@ -267,14 +374,7 @@ impl Component {
         spec.put("name", ANONYMOUS);
         spec.put("version", "1");
         spec.put("_source", source);
-        let mut properties = Object::default();
-        properties.put("componentSpec", spec);
-        properties.put_some("description", self.description.clone());
-        properties.put("isAnonymous", true);
-        properties.put("isArchived", false);
-        properties.put_some("tags", self.tags.clone());
-        let mut body = Object::default();
-        body.put("properties", properties);
+        let body = self.body(spec, true);
         let target = Target::Anonymous {
             collection: "components",
             name: ANONYMOUS.into(),
@@ -282,11 +382,25 @@ impl Component {
         };
         Reference::Answer(session.request(target, API, body, Vec::new()))
     }
+
+    /// The body of a version with some specification.
+    fn body(&self, spec: Object, anonymous: bool) -> Object {
+        let mut properties = Object::default();
+        properties.put("componentSpec", spec);
+        properties.put_some("description", self.description.clone());
+        properties.put("isAnonymous", anonymous);
+        properties.put_some("isArchived", self.archived);
+        properties.put_some("tags", self.tags.clone());
+        properties.put_some("properties", self.properties.clone());
+        let mut body = Object::default();
+        body.put("properties", properties);
+        body
+    }
 }
 
 /// First half of the SHA-256 of the specification as a UUID. The service answers with an id of its own; this one only has to be
 /// the same for equal components.
-fn anonymous_version(spec: &Value) -> String {
+pub(super) fn anonymous_version(spec: &Value) -> String {
     let digest = hex::encode(Sha256::digest(python::dumps_sorted(spec)));
     [
         &digest[..8],

@@ -35,6 +35,24 @@ impl Object {
         }
     }
 
+    /// The object under a key, to be added to.
+    pub(super) fn object_mut(&mut self, key: &str) -> Option<&mut Self> {
+        let entry = self.0.iter_mut().find(|(known, _)| known == key);
+        match entry {
+            Some((_, Draft::Object(object))) => Some(object),
+            Some((_, Draft::Json(_) | Draft::Parts(_))) | None => None,
+        }
+    }
+
+    /// Puts everything of another object.
+    pub(super) fn append(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    pub(super) fn remove(&mut self, key: &str) {
+        self.0.retain(|(known, _)| known != key);
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -79,6 +97,30 @@ impl Draft {
             }
             Self::Json(Value::String(text)) if !text.starts_with(prefix) => {
                 Self::Json(format!("{prefix}{text}").into())
+            }
+            Self::Json(_) | Self::Object(_) => self,
+        }
+    }
+
+    /// The string in quotes; a reference has nothing that would have to be escaped.
+    #[must_use]
+    pub(super) fn quoted(self, quote: fn(&str) -> String) -> Self {
+        match self {
+            Self::Json(Value::String(text)) => Self::Json(quote(&text).into()),
+            Self::Parts(_) => self.enclosed("'", "'"),
+            Self::Json(_) | Self::Object(_) => self,
+        }
+    }
+
+    /// The string between two others.
+    #[must_use]
+    pub(super) fn enclosed(self, before: &str, after: &str) -> Self {
+        match self {
+            Self::Json(Value::String(text)) => Self::Json(format!("{before}{text}{after}").into()),
+            Self::Parts(mut parts) => {
+                parts.insert(0, Part::Text(before.to_owned()));
+                parts.push(Part::Text(after.to_owned()));
+                Self::Parts(parts)
             }
             Self::Json(_) | Self::Object(_) => self,
         }

@@ -90,6 +90,29 @@ fn resolve_as(
     }
 }
 
+/// The id of the environment that a deployment names or defines inline; one with a name is registered under it.
+pub(super) fn of_deployment(
+    session: &mut Session<'_>,
+    field: &Field<'_>,
+    base: &Path,
+) -> Option<Draft> {
+    if field.node.get("name").is_some() {
+        let fields = field.fields(&mut session.report)?;
+        let request = register(session, fields, base)?;
+        return Some(Draft::reference(Reference::Answer(request)));
+    }
+    if field
+        .node
+        .as_text()
+        .is_some_and(|text| text.starts_with("file:"))
+    {
+        let message = "a deployment has its environment inline or by its name, not in a file";
+        field.problem(&mut session.report, message);
+        return None;
+    }
+    resolve(session, field, base)
+}
+
 /// Says what is wrong with an environment that has no effect where it stands: its form counts, not whether it could be built.
 pub(super) fn check(session: &mut Session<'_>, field: &Field<'_>, base: &Path) {
     let text = field.node.as_text();

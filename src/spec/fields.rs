@@ -49,11 +49,13 @@ impl<'n> Fields<'n> {
         self.known.push(name);
         let entry = self.entries.iter_mut().find(|entry| entry.name == name)?;
         entry.taken = true;
-        Some(Field {
-            node: entry.value,
-            path: join(&self.at.path, name),
-            bindings: self.at.bindings,
-        })
+        Some(self.at.child(entry.value, name))
+    }
+
+    /// A field that is looked at and left for others to take.
+    pub(super) fn peek(&self, name: &str) -> Option<Field<'n>> {
+        let entry = self.entries.iter().find(|entry| entry.name == name)?;
+        Some(self.at.child(entry.value, name))
     }
 
     /// A field read by a function of its own.
@@ -182,6 +184,15 @@ impl<'n> Field<'n> {
         self
     }
 
+    /// A value below this one.
+    fn child(&self, node: &'n Node, name: &str) -> Self {
+        Self {
+            node,
+            path: join(&self.path, name),
+            bindings: self.bindings,
+        }
+    }
+
     pub(super) fn problem(&self, report: &mut Report, message: impl Into<String>) {
         report.add(self.node, &self.path, message);
     }
@@ -189,7 +200,7 @@ impl<'n> Field<'n> {
     /// What the value is, for a message; passwords and keys are not repeated.
     fn found(&self) -> String {
         let name = self.path.rsplit('.').next().unwrap_or_default();
-        if ["password", "secret", "key"]
+        if ["password", "secret", "key", "token", "certificate"]
             .iter()
             .any(|word| name.contains(word))
         {
@@ -338,6 +349,16 @@ impl<'n> Field<'n> {
             self.expected(report, "a whole number");
         }
         value
+    }
+
+    /// Any finite number, written or in quotes.
+    pub(super) fn number(&self, report: &mut Report) -> Option<f64> {
+        let text = self.node.scalar_text().filter(|_| self.is_number());
+        let number = text.and_then(|text| text.trim().parse().ok());
+        if number.is_none() {
+            self.expected(report, "a number");
+        }
+        number
     }
 
     /// A number, written or in quotes.

@@ -13,13 +13,30 @@ use super::reference::compute_id;
 use super::session::Session;
 use super::settings;
 
+/// What a job is called where its document does not say so.
+#[derive(Debug, Default)]
+pub(super) struct Shown {
+    pub(super) display_name: Option<String>,
+    pub(super) description: Option<String>,
+}
+
 /// Reads the common fields into `body` and returns the job's name.
 pub(super) fn common(
     session: &mut Session<'_>,
     fields: &mut Fields<'_>,
     body: &mut Object,
 ) -> Option<String> {
-    let name = names(session, fields, body);
+    common_of(session, fields, body, Shown::default())
+}
+
+/// The same for a job that takes over what its component is called.
+pub(super) fn common_of(
+    session: &mut Session<'_>,
+    fields: &mut Fields<'_>,
+    body: &mut Object,
+    otherwise: Shown,
+) -> Option<String> {
+    let name = names_of(session, fields, body, otherwise);
     let report = &mut session.report;
     body.put_some("properties", fields.read("properties", report, io::texts));
     body.put_some(
@@ -45,11 +62,21 @@ pub(super) fn names(
     fields: &mut Fields<'_>,
     body: &mut Object,
 ) -> Option<String> {
+    names_of(session, fields, body, Shown::default())
+}
+
+fn names_of(
+    session: &mut Session<'_>,
+    fields: &mut Fields<'_>,
+    body: &mut Object,
+    otherwise: Shown,
+) -> Option<String> {
     fields.read_only(&["$schema", "id", "creation_context", "status", "log_files"]);
     let report = &mut session.report;
     let name = fields.read("name", report, job_name);
     let shown = fields
         .text("display_name", report)
+        .or(otherwise.display_name)
         .filter(|text| !text.is_empty());
     body.put(
         "displayName",
@@ -62,7 +89,8 @@ pub(super) fn names(
         "experimentName",
         experiment.unwrap_or_else(|| default_experiment(session.working_directory)),
     );
-    body.put_some("description", fields.text("description", report));
+    let description = fields.text("description", report);
+    body.put_some("description", description.or(otherwise.description));
     body.put_some("tags", fields.read("tags", report, io::texts));
     body.put("isArchived", false);
     name

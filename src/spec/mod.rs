@@ -5,9 +5,11 @@ mod binding;
 mod code;
 mod component;
 mod draft;
+mod duration;
 mod environment;
 mod fields;
 mod files;
+mod invocation;
 mod io;
 mod job;
 mod kind;
@@ -26,6 +28,7 @@ mod transfer;
 pub mod yaml;
 
 pub use files::LocalFiles;
+pub use invocation::{InvokeInput, LITERAL, invocation, invoke_type, invoke_types};
 pub use plan::Plan;
 pub use problem::{Problem, Problems};
 
@@ -56,7 +59,8 @@ pub enum Expected {
 }
 
 /// The two families of endpoints: their resources, their fields and the way they are called differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum EndpointType {
     Online,
     Batch,
@@ -129,7 +133,14 @@ pub fn translate(source: &Source<'_>, files: &dyn Files) -> Result<Plan, Problem
             directory,
             &mut session.report,
         );
-        kind::translate(&mut session, &Field::root(&root), source.expected, &base);
+        let family = source.overrides.endpoint_type;
+        kind::translate(
+            &mut session,
+            &Field::root(&root),
+            source.expected,
+            family,
+            &base,
+        );
     }
     session.finish()
 }

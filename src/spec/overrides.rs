@@ -28,6 +28,7 @@ pub(super) fn apply(
     for (name, text) in &overrides.fields {
         let local = LOCAL_PATHS.contains(&name.as_str())
             && !reference::is_url(text)
+            && !text.starts_with("runs:/")
             && !text.starts_with("azureml:");
         let value = if local {
             let path = absolute(working_directory, text)

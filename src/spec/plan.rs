@@ -90,13 +90,18 @@ pub enum Target {
         endpoint: String,
         name: String,
     },
-    /// `components/azureml_anonymous/versions/<hash>`: the service answers with an id of its own.
+    /// `components/azureml_anonymous/versions/<hash>`: the service answers with an id of its own. Of the version [`FIRST`] what is
+    /// there already is taken.
     Anonymous {
         collection: &'static str,
         name: String,
         version: String,
     },
 }
+
+/// A deployment of a pipeline in a file is looked up under this version of the anonymous component before it is registered, as the
+/// SDK does.
+pub const FIRST: &str = "1";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Version {

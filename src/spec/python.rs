@@ -20,6 +20,53 @@ pub(super) fn text_of(node: &Node) -> Option<String> {
     }
 }
 
+/// `str(value)` of anything that PyYAML loads.
+pub(super) fn str_of(node: &Node) -> String {
+    text_of(node).unwrap_or_else(|| repr(node))
+}
+
+/// `repr(value)`: texts in quotes, lists and mappings with theirs inside.
+fn repr(node: &Node) -> String {
+    match &node.kind {
+        Kind::Text(text) => quoted(text),
+        Kind::Sequence(items) => {
+            let items: Vec<_> = items.iter().map(repr).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Kind::Mapping(entries) => {
+            let entry = |(key, value): &(Node, Node)| format!("{}: {}", repr(key), repr(value));
+            let entries: Vec<_> = entries.iter().map(entry).collect();
+            format!("{{{}}}", entries.join(", "))
+        }
+        Kind::Null | Kind::Bool(_) | Kind::Integer(_) | Kind::Float(_) | Kind::Timestamp(_) => {
+            text_of(node).unwrap_or_default()
+        }
+    }
+}
+
+/// `repr(text)`: in single quotes, unless only double ones save escaping.
+pub(super) fn quoted(text: &str) -> String {
+    let quote = if text.contains('\'') && !text.contains('"') {
+        '"'
+    } else {
+        '\''
+    };
+    let mut out = String::from(quote);
+    for c in text.chars() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c == quote => out.extend(['\\', c]),
+            c if c.is_control() => out.push_str(&format!("\\x{:02x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out.push(quote);
+    out
+}
+
 /// `repr(value)`: the shortest digits that read back the same, with an exponent below 1e-4 and from 1e16.
 pub(super) fn float(value: f64) -> String {
     if value.is_nan() {
@@ -41,6 +88,16 @@ pub(super) fn float(value: f64) -> String {
     }
     let sign = if exponent < 0 { '-' } else { '+' };
     format!("{digits}e{sign}{:02}", exponent.unsigned_abs())
+}
+
+/// `format(Decimal(repr(value)), "f")`: the digits of [`float`] without an exponent.
+pub(super) fn decimal(value: f64) -> String {
+    let text = float(value);
+    if text.contains('e') {
+        format!("{value}")
+    } else {
+        text
+    }
 }
 
 /// The value as it goes into a request.
@@ -216,6 +273,35 @@ mod tests {
             (1e300, "1e+300"),
         ] {
             assert_eq!(float(value), expected);
+        }
+    }
+
+    #[test]
+    fn values_are_written_as_python_writes_them() {
+        let yaml = "[a, \"it's\", 'say \"it''s\"', 1, 2.0, null, true, {k: [x]}]";
+        let node = super::super::yaml::parse_value(yaml).unwrap();
+        assert_eq!(
+            str_of(&node),
+            r#"['a', "it's", 'say "it\'s"', 1, 2.0, None, True, {'k': ['x']}]"#
+        );
+    }
+
+    #[test]
+    fn floats_without_exponent_keep_their_digits() {
+        for (value, expected) in [(1e-5, "0.00001"), (1.0, "1.0"), (1e16, "10000000000000000")] {
+            assert_eq!(decimal(value), expected);
+        }
+    }
+
+    #[test]
+    fn texts_are_quoted_as_python_shows_them() {
+        for (text, expected) in [
+            ("a", "'a'"),
+            ("o'b", "\"o'b\""),
+            ("o'b\"", "'o\\'b\"'"),
+            ("a\\\n", "'a\\\\\\n'"),
+        ] {
+            assert_eq!(quoted(text), expected);
         }
     }
 

@@ -10,7 +10,7 @@ use super::component::Known;
 use super::draft::Object;
 use super::fields::Field;
 use super::plan::{
-    Destination, Existing, Expectation, LocalFile, Plan, Reference, Request, Target, Upload,
+    Destination, Existing, Expectation, FIRST, LocalFile, Plan, Reference, Request, Target, Upload,
 };
 use super::problem::{Problems, Report};
 use super::snapshot::{self, Ignoring, Patterns};
@@ -297,6 +297,13 @@ impl<'a> Session<'a> {
             self.plan.requests.push(request);
             self.plan.requests.len() - 1
         })
+    }
+
+    /// Whether an anonymous component is there already counts first.
+    pub(super) fn look_for_first(&mut self, request: usize) {
+        if let Target::Anonymous { version, .. } = &mut self.plan.requests[request].target {
+            FIRST.clone_into(version);
+        }
     }
 
     /// Notes that the body in the making mentions an upload's place.

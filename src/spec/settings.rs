@@ -3,6 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
+pub(super) use super::duration::duration_of;
+
 use super::draft::Object;
 use super::fields::{Case, Field};
 use super::io::Spelling;
@@ -110,8 +112,8 @@ impl Resources {
         body
     }
 
-    /// As they are written: a sweep's step has them so.
-    pub(super) fn written(&self) -> Object {
+    /// As they are in YAML.
+    pub(super) fn yaml(&self) -> Object {
         let mut body = self.spec();
         body.put_some("properties", self.properties.clone());
         body
@@ -297,35 +299,6 @@ pub(super) fn limits_of(timeout: Option<Value>, spelling: Spelling) -> Object {
     body
 }
 
-/// Seconds as ISO 8601; a binding as it is; zero is no limit.
-pub(super) fn duration_of(value: &Value) -> Option<Value> {
-    match value.as_i64() {
-        Some(seconds) => duration(seconds).map(Value::String),
-        None => Some(value.clone()),
-    }
-}
-
-pub(super) fn duration(seconds: i64) -> Option<String> {
-    if seconds == 0 {
-        return None;
-    }
-    let total = seconds.unsigned_abs();
-    let mut text = String::from(if seconds < 0 { "-P" } else { "P" });
-    let (days, rest) = (total / 86_400, total % 86_400);
-    if days > 0 {
-        text.push_str(&format!("{days}D"));
-    }
-    if rest > 0 {
-        text.push('T');
-        for (amount, unit) in [(rest / 3600, 'H'), (rest / 60 % 60, 'M'), (rest % 60, 'S')] {
-            if amount > 0 {
-                text.push_str(&format!("{amount}{unit}"));
-            }
-        }
-    }
-    Some(text)
-}
-
 pub(super) fn queue(field: &Field<'_>, spelling: Spelling, report: &mut Report) -> Option<Object> {
     let mut fields = field.fields(report)?;
     let (tier, priority) = (fields.take("job_tier"), fields.take("priority"));
@@ -498,23 +471,4 @@ pub(super) fn environment_variables(
             | Value::Array(_) => None,
         },
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn seconds_become_iso_durations() {
-        for (seconds, expected) in [
-            (0, None),
-            (90, Some("PT1M30S")),
-            (3600, Some("PT1H")),
-            (86_400, Some("P1D")),
-            (90_061, Some("P1DT1H1M1S")),
-            (120, Some("PT2M")),
-        ] {
-            assert_eq!(duration(seconds).as_deref(), expected);
-        }
-    }
 }

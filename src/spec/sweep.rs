@@ -4,6 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::draft::Object;
+use super::duration::duration;
 use super::fields::{Case, Field, Fields};
 use super::io::{Keys, Spelling, check_key};
 use super::problem::Report;
@@ -196,7 +197,7 @@ fn conditional(field: &Field<'_>, spelling: Spelling, report: &mut Report) -> Op
 }
 
 /// A number as it is written: whole ones stay whole, those in quotes become floats. Or a binding where those may stand.
-fn number(field: &Field<'_>, report: &mut Report) -> Option<Value> {
+pub(super) fn number(field: &Field<'_>, report: &mut Report) -> Option<Value> {
     if let Some(binding) = field.binding() {
         return Some(binding);
     }
@@ -226,7 +227,7 @@ fn number_or(field: &Field<'_>, what: &str, report: &mut Report) -> Option<Value
     clippy::cast_precision_loss,
     reason = "Python's float() rounds the same way"
 )]
-fn float_of(field: &Field<'_>) -> Option<Value> {
+pub(super) fn float_of(field: &Field<'_>) -> Option<Value> {
     let value = match &field.node.kind {
         Kind::Integer(value) => Some(*value as f64),
         Kind::Float(value) => Some(*value),
@@ -328,7 +329,7 @@ fn limits(field: &Field<'_>, spelling: Spelling, report: &mut Report) -> Option<
             .integer(name, report)
             .and_then(|value| floored(&value));
         let value = match spelling {
-            Spelling::Job => seconds.and_then(settings::duration).map(Value::String),
+            Spelling::Job => seconds.and_then(duration).map(Value::String),
             Spelling::Step => seconds.map(Value::from),
         };
         body.put_some(spelling.of(key, name), value);

@@ -92,6 +92,20 @@ impl Context {
         })
     }
 
+    /// The client for a dry run's reads: `None` when the workspace or the credentials were not named, as in a pull request from a
+    /// fork. An `az` session that nobody mentioned is not looked for.
+    pub fn reader(&self) -> anyhow::Result<Option<Azure>> {
+        if self.workspace().is_err() {
+            return Ok(None);
+        }
+        let settings =
+            sign_in::settings(&self.inputs, self.host.as_ref(), &self.working_directory)?;
+        if !settings.names_credentials() {
+            return Ok(None);
+        }
+        self.azure().map(Some)
+    }
+
     /// A client that is never asked to send anything: what a dry run shows must need no credentials, and what nobody named
     /// stays a placeholder.
     pub fn offline(&self) -> anyhow::Result<Azure> {

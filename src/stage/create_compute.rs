@@ -87,7 +87,7 @@ async fn run(context: &Context, raw: RawInputs) -> anyhow::Result<()> {
     ];
     let plan = document.plan(context, Expected::Compute, fields).await?;
     if context.inputs.dry_run {
-        return document::show_plan(context, plan);
+        return document::show_plan(context, plan).await;
     }
     document::mask_secrets(context, &plan);
     let azure = context.azure()?;

@@ -1,5 +1,6 @@
 //! What all stages share that take a YAML file: their inputs, the translation, the dry run and the way an asset is registered.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -8,10 +9,10 @@ use serde_json::{Value, json};
 use super::inputs::{InputProblem, InputProblems, Lines};
 use super::{Context, FILE, links};
 use crate::azure::Azure;
-use crate::azure::apply::{Applied, Execution};
-use crate::report::{PhaseKind, Resource};
+use crate::azure::apply::{Applied, ApplyError, Execution};
+use crate::report::{Change, PhaseKind, Resource};
 use crate::secret::Secret;
-use crate::spec::{self, Expected, LocalFiles, Overrides, Plan, Source};
+use crate::spec::{self, EndpointType, Expected, LocalFiles, Overrides, Plan, Source};
 
 /// `file`, `name`, `version` and `set`, as every such stage has them.
 #[derive(Debug, Default, Deserialize)]
@@ -19,6 +20,8 @@ pub(crate) struct DocumentInputs {
     pub(crate) file: Option<PathBuf>,
     pub(crate) name: Option<String>,
     pub(crate) version: Option<String>,
+    /// Only stages of endpoints have this input.
+    pub(crate) endpoint_type: Option<EndpointType>,
     #[serde(default)]
     pub(crate) set: Lines,
 }
@@ -62,7 +65,7 @@ impl DocumentInputs {
             name: self.name.clone(),
             version: self.version.clone(),
             fields,
-            endpoint_type: None,
+            endpoint_type: self.endpoint_type,
             set: self.set_pairs(context)?,
         };
         let (file, folder) = (self.file.clone(), context.working_directory.clone());
@@ -80,6 +83,26 @@ impl DocumentInputs {
         Ok(reading.await??)
     }
 
+    /// The fields at the top of the document that it, or `set`, says something of. For a file that was translated already.
+    pub(crate) fn stated(&self, context: &Context) -> anyhow::Result<BTreeSet<String>> {
+        let mut fields: BTreeSet<String> = self
+            .set_pairs(context)?
+            .into_iter()
+            .map(|(path, _)| path.split(['.', '[']).next().unwrap_or(&path).to_owned())
+            .collect();
+        if let Some(file) = &self.file {
+            let text = std::fs::read_to_string(context.path(file))?;
+            let document = spec::yaml_to_json(&text);
+            let entries = document.as_ref().and_then(Value::as_object);
+            let said = entries.into_iter().flatten();
+            fields.extend(
+                said.filter(|(_, value)| !value.is_null())
+                    .map(|(key, _)| key.clone()),
+            );
+        }
+        Ok(fields)
+    }
+
     fn set_pairs(&self, context: &Context) -> anyhow::Result<Vec<(String, String)>> {
         let pair = |line: &String| match line.split_once('=') {
             Some((key, value)) if !key.trim().is_empty() => {
@@ -93,10 +116,18 @@ impl DocumentInputs {
     }
 }
 
-/// Shows what would be sent, in the log and in the report. Needs no credentials; what it could not look up stays as written.
-pub(crate) fn show_plan(context: &Context, plan: Plan) -> anyhow::Result<()> {
+/// Shows what would be sent, in the log and in the report. With credentials, what exists is read first; it needs none: what
+/// could not be looked up stays as written.
+pub(crate) async fn show_plan(context: &Context, plan: Plan) -> anyhow::Result<()> {
     mask_secrets(context, &plan);
-    let preview = Execution::new(context.offline()?, plan, spec::yaml_to_json).preview(None)?;
+    let preview = match context.reader()? {
+        Some(azure) => {
+            let execution = Execution::new(azure, plan, spec::yaml_to_json);
+            read_ahead(context, &execution).await?;
+            execution.preview(None)?
+        }
+        None => Execution::new(context.offline()?, plan, spec::yaml_to_json).preview(None)?,
+    };
     let (mut uploads, mut requests) = (Vec::new(), Vec::new());
     for upload in preview.uploads {
         context.note(format!(
@@ -109,11 +140,17 @@ pub(crate) fn show_plan(context: &Context, plan: Plan) -> anyhow::Result<()> {
     }
     for request in preview.requests {
         let (path, version, body) = (request.path, request.api_version, request.body);
-        context.note(format!("PUT {path}?api-version={version}"));
+        let change = request.change.map(Change::as_str);
+        let known = change
+            .map(|change| format!(" ({change})"))
+            .unwrap_or_default();
+        context.note(format!("PUT {path}?api-version={version}{known}"));
         for line in serde_json::to_string_pretty(&body)?.lines() {
             context.note(line);
         }
-        requests.push(json!({"method": "PUT", "path": path, "api-version": version, "body": body}));
+        requests.push(json!({
+            "method": "PUT", "path": path, "api-version": version, "body": body, "change": change,
+        }));
     }
     let mut report = context.report();
     report.plan = Some(json!({"uploads": uploads, "requests": requests}));
@@ -121,7 +158,31 @@ pub(crate) fn show_plan(context: &Context, plan: Plan) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Fields of request bodies that hold a password or a key; an attached machine's and a cluster's administrator.
+/// The reads of a dry run. What is missing is no error here: an earlier stage, which was not run for real either, may make it.
+async fn read_ahead(context: &Context, execution: &Execution) -> anyhow::Result<()> {
+    let _phase = context.phase("looking up", PhaseKind::Working);
+    let reading = async { Ok(execution.look_up().await) };
+    match context.within("looking up", reading).await? {
+        Ok(()) => Ok(()),
+        Err(ApplyError::Missing(missing)) => {
+            for missing in missing {
+                context.warn(missing.text(), missing.place.as_ref());
+            }
+            Ok(())
+        }
+        Err(ApplyError::Arm(error)) => {
+            context.warn(
+                format!("what exists could not be looked up, so it stays as written: {error}"),
+                None,
+            );
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Fields of request bodies that hold a password or a key; an attached machine's and a cluster's administrator. A datastore's are
+/// all under `secrets`.
 const SECRETS: &[&str] = &["password", "adminUserPassword", "privateKeyData"];
 
 /// No host may show what a plan holds of passwords and keys, not even where the service repeats it.
@@ -135,11 +196,16 @@ fn mask(context: &Context, value: &Value) {
     match value {
         Value::Object(map) => {
             for (key, value) in map {
-                match value.as_str() {
-                    Some(text) if SECRETS.contains(&key.as_str()) => {
+                match (key.as_str(), value) {
+                    ("secrets", Value::Object(secrets)) => secrets
+                        .iter()
+                        .filter(|(name, _)| *name != "secretsType")
+                        .filter_map(|(_, value)| value.as_str())
+                        .for_each(|text| context.mask(&Secret::new(text))),
+                    (key, Value::String(text)) if SECRETS.contains(&key) => {
                         context.mask(&Secret::new(text));
                     }
-                    Some(_) | None => mask(context, value),
+                    (_, value) => mask(context, value),
                 }
             }
         }
@@ -155,9 +221,20 @@ pub(crate) async fn register(
     plan: Plan,
     id_output: &str,
 ) -> anyhow::Result<()> {
+    register_as(context, kind, plan, Some(id_output)).await
+}
+
+/// Like [`register`], also of what has no output for its id.
+pub(crate) async fn register_as(
+    context: &Context,
+    kind: &str,
+    plan: Plan,
+    id_output: Option<&str>,
+) -> anyhow::Result<()> {
     if context.inputs.dry_run {
-        return show_plan(context, plan);
+        return show_plan(context, plan).await;
     }
+    mask_secrets(context, &plan);
     let azure = context.azure()?;
     let execution = Execution::new(azure.clone(), plan, spec::yaml_to_json);
     {
@@ -169,7 +246,9 @@ pub(crate) async fn register(
         execution.send(None).await?
     };
     let change = applied.change;
-    context.output(id_output, &applied.id)?;
+    if let Some(output) = id_output {
+        context.output(output, &applied.id)?;
+    }
     context.output("changed", change.as_str())?;
     let link = asset_link(&azure, kind, &applied).await?;
     context.resource(Resource {

@@ -2,6 +2,7 @@
 
 use crate::azure::WorkspaceId;
 use crate::azure::cloud::Cloud;
+use crate::azure::endpoints::Family;
 
 fn page(cloud: &Cloud, workspace: &WorkspaceId, path: &str) -> Option<String> {
     let studio = cloud.studio()?;
@@ -32,6 +33,19 @@ pub(crate) fn asset(
         "model" => page(cloud, workspace, &format!("model/{name}:{version}/details")),
         _ => None,
     }
+}
+
+pub(crate) fn endpoint(
+    cloud: &Cloud,
+    workspace: &WorkspaceId,
+    family: Family,
+    name: &str,
+) -> Option<String> {
+    let kind = match family {
+        Family::Online => "realtime",
+        Family::Batch => "batch",
+    };
+    page(cloud, workspace, &format!("endpoints/{kind}/{name}/detail"))
 }
 
 pub(crate) fn compute(cloud: &Cloud, workspace: &WorkspaceId, name: &str) -> Option<String> {

@@ -1,17 +1,27 @@
 //! The stages: order of steps and the words the user reads. This file owns what a stage is and the list of them.
 
+pub mod allocate_traffic;
 pub mod connect;
 pub mod context;
 pub mod create_compute;
+pub mod create_deployment;
+pub mod create_endpoint;
+pub mod create_schedule;
 pub mod document;
+pub(crate) mod endpoint;
 pub mod inputs;
 pub mod links;
 mod names;
 pub mod read_config;
 pub mod register_data;
+pub mod register_datastore;
 pub mod register_environment;
+pub mod register_model;
+pub mod rollback;
 pub mod run_job;
 mod sign_in;
+pub mod smoke_test;
+pub mod traffic;
 
 use std::fmt;
 
@@ -26,8 +36,16 @@ pub static STAGES: &[&Stage] = &[
     &read_config::STAGE,
     &register_environment::STAGE,
     &create_compute::STAGE,
+    &register_datastore::STAGE,
     &register_data::STAGE,
     &run_job::STAGE,
+    &register_model::STAGE,
+    &create_endpoint::STAGE,
+    &create_deployment::STAGE,
+    &smoke_test::STAGE,
+    &allocate_traffic::STAGE,
+    &rollback::STAGE,
+    &create_schedule::STAGE,
 ];
 
 /// The stage of that name.

@@ -16,6 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("report", &[]),
     ("secret", &[]),
     ("host", &[]),
+    ("judge", &[]),
     ("spec", &[]),
     ("emulator", &[]),
     // What an identity offer is made of; a host describes it, `azure` redeems it.
@@ -24,13 +25,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "spec::plan",
             "spec::Plan",
+            "spec::EndpointType",
             "host::IdentityOffer",
             "host::ServiceConnection",
             "host::ConnectionScheme",
         ],
     ),
     ("provenance", &["host::RunFacts"]),
-    ("stage", &["azure", "spec", "host", "provenance"]),
+    ("stage", &["azure", "spec", "host", "judge", "provenance"]),
     ("failure", &["azure", "spec", "host", "stage"]),
     (
         "run",

@@ -21,12 +21,16 @@ const ADDED: &[&str] = &[
     "intellectualProperty",
     "isAnonymous",
     "isArchived",
+    "isDefault",
     "jobName",
     "name",
     "osType",
     "properties",
     "provisioningState",
+    "resourceGroup",
+    "serviceDataAccessAuthIdentity",
     "stage",
+    "subscriptionId",
     "systemData",
     "type",
 ];
@@ -118,6 +122,11 @@ impl Comparison {
         }
     }
 
+    /// A field of an object, whatever the case of its name.
+    pub(super) fn field<'a>(self, object: &'a Value, key: &str) -> Option<&'a Value> {
+        find(object.as_object()?, key)
+    }
+
     fn same_text(self, key: &str, sent: &str, there: &str) -> bool {
         if sent == there {
             return true;
@@ -128,8 +137,21 @@ impl Comparison {
                 (Some(sent), Some(there)) => sent == there,
                 _ => false,
             },
-            "location" | "goal" | "vmSize" | "vmPriority" | "modelType" | "dataType"
-            | "computeType" | "osType" => sent.eq_ignore_ascii_case(there),
+            "location"
+            | "goal"
+            | "vmSize"
+            | "vmPriority"
+            | "modelType"
+            | "dataType"
+            | "computeType"
+            | "osType"
+            | "authMode"
+            | "endpointComputeType"
+            | "egressPublicNetworkAccess"
+            | "instanceType"
+            | "loggingLevel"
+            | "outputAction"
+            | "publicNetworkAccess" => sent.eq_ignore_ascii_case(there),
             _ => match (address(sent), address(there)) {
                 (Some(sent), Some(there)) => sent == there,
                 _ => seconds(sent).is_some_and(|sent| seconds(there) == Some(sent)),
@@ -355,6 +377,36 @@ mod tests {
             assert!(address(one).is_some());
         }
         assert_eq!(address("ubuntu:22.04"), None);
+    }
+
+    #[test]
+    fn a_datastore_opened_by_identity_equals_what_the_service_makes_of_it() {
+        let there = |credentials: &str| {
+            json!({"datastoreType": "AzureBlob", "accountName": "a", "containerName": "c", "endpoint": "core.windows.net",
+                "protocol": "https", "credentials": {"credentialsType": credentials}, "isDefault": false, "tags": null,
+                "serviceDataAccessAuthIdentity": "None", "subscriptionId": "S", "resourceGroup": "G", "description": null})
+        };
+        let mut sent = json!({"datastoreType": "AzureBlob", "accountName": "a", "containerName": "c", "endpoint": "core.windows.net",
+            "protocol": "https", "credentials": {"credentialsType": "None"}});
+        check(&sent, &there("None"), Scope::InPlace, true);
+        check(&sent, &there("AccountKey"), Scope::InPlace, false);
+        // A key never comes back, so that one that was changed looks like one that was not.
+        sent["credentials"] = json!({"credentialsType": "AccountKey", "secrets": {"secretsType": "AccountKey", "key": "k"}});
+        check(&sent, &there("AccountKey"), Scope::InPlace, false);
+    }
+
+    #[test]
+    fn a_model_equals_what_the_service_makes_of_it() {
+        let uri = "azureml://subscriptions/S/resourcegroups/G/workspaces/W/datastores/d/paths/LocalUpload/h/m";
+        let sent = json!({"modelType": "mlflow_model", "modelUri": uri, "isAnonymous": false, "isArchived": false,
+            "flavors": {"python_function": {"data": {"loader_module": "mlflow.sklearn"}}}});
+        let there = json!({"modelType": "mlflow_model", "modelUri": uri.replace("resourcegroups", "resourceGroups"), "stage": "Development",
+            "flavors": {"python_function": {"data": {"loader_module": "mlflow.sklearn"}}}, "jobName": null, "tags": {}, "properties": {},
+            "description": null, "provisioningState": "Succeeded", "intellectualProperty": null, "autoDeleteSetting": null});
+        check(&sent, &there, Scope::NewVersion, true);
+        let mut other = there;
+        other["modelUri"] = uri.replace("/h/", "/i/").into();
+        check(&sent, &other, Scope::NewVersion, false);
     }
 
     #[test]

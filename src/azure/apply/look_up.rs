@@ -51,7 +51,8 @@ impl Execution {
         named?;
         // An upload that nothing needs any more may be in a store that cannot be opened.
         let needed: HashSet<usize> = self
-            .own_requests()
+            .live()
+            .into_iter()
             .filter(|index| {
                 let standing = self.symbols.requests[*index].standing.get();
                 !matches!(standing, Some(Standing::Unchanged { .. }))
@@ -125,7 +126,7 @@ impl Execution {
         match self.azure.send(call).await {
             Ok(answer) => Ok(Some(answer)),
             // A missing resource group or workspace is not a missing asset.
-            Err(ArmError::NotFound(said)) if !wrong_coordinates(&said.code) => Ok(None),
+            Err(ArmError::NotFound(said)) if !said.is_about_coordinates() => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -261,15 +262,6 @@ fn own(same: &[usize]) -> impl Iterator<Item = usize> {
         .enumerate()
         .filter(|(index, first)| index == *first)
         .map(|(index, _)| index)
-}
-
-fn wrong_coordinates(code: &str) -> bool {
-    [
-        "ResourceGroupNotFound",
-        "SubscriptionNotFound",
-        "InvalidSubscriptionId",
-    ]
-    .contains(&code)
 }
 
 /// Some answers give versions as numbers.

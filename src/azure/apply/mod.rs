@@ -9,6 +9,8 @@ mod likeness;
 mod look_up;
 mod preview;
 mod resolve;
+mod schedule;
+mod served;
 mod standing;
 mod symbols;
 mod write;
@@ -19,6 +21,7 @@ use serde_json::Value;
 
 pub use self::compare::YamlReader;
 pub use self::preview::{Preview, PreviewRequest, PreviewUpload};
+pub(crate) use self::served::same as same_endpoint;
 use self::symbols::Symbols;
 use super::upload::Uploader;
 use super::{Answer, ArmError, Azure};

@@ -79,11 +79,7 @@ impl Execution {
             .collect();
         let mut body = fill(request, &known)?;
         hide_secrets(&mut body);
-        let change = self.standing_so_far(index).map(|standing| match standing {
-            Standing::Unchanged { .. } => Change::Unchanged,
-            Standing::Write { exists: true, .. } => Change::Updated,
-            Standing::Write { exists: false, .. } => Change::Created,
-        });
+        let change = self.change_so_far(index);
         Ok(PreviewRequest {
             path: self.shown_path(index, name),
             api_version: request.api_version,
@@ -92,9 +88,22 @@ impl Execution {
         })
     }
 
+    /// What would become of what the last request writes; `None` before that was looked up.
+    pub fn expected_change(&self) -> Option<Change> {
+        self.change_so_far(self.last().ok()?)
+    }
+
     fn standing_so_far(&self, index: usize) -> Option<&Standing> {
         let same = self.symbols.same_request.get(index)?;
         self.symbols.requests.get(*same)?.standing.get()
+    }
+
+    fn change_so_far(&self, index: usize) -> Option<Change> {
+        Some(match self.standing_so_far(index)? {
+            Standing::Unchanged { .. } => Change::Unchanged,
+            Standing::Write { exists: true, .. } => Change::Updated,
+            Standing::Write { exists: false, .. } => Change::Created,
+        })
     }
 
     fn shown_path(&self, index: usize, chosen: Option<&str>) -> String {
@@ -209,6 +218,11 @@ fn hide_secrets(body: &mut Value) {
                     ) => variables
                         .values_mut()
                         .for_each(|value| *value = Value::from("***")),
+                    // A datastore's credentials: all but what kind they are.
+                    ("secrets", Value::Object(secrets)) => secrets
+                        .iter_mut()
+                        .filter(|(name, _)| *name != "secretsType")
+                        .for_each(|(_, value)| *value = Value::from("***")),
                     (name, value @ Value::String(_))
                         if name.to_lowercase().ends_with("password")
                             || name == "privateKeyData" =>

@@ -37,6 +37,18 @@ pub(crate) enum Way {
     },
 }
 
+impl Settings {
+    /// Whether there is something to sign in with that somebody named; a session of the Azure CLI that may or may not be there does
+    /// not count unless it was asked for.
+    pub fn names_credentials(&self) -> bool {
+        match choose(self) {
+            Ok(Way::AzureCli { instead, .. }) => instead.is_none(),
+            Ok(Way::Secret { .. } | Way::Assertion { .. } | Way::ManagedIdentity { .. }) => true,
+            Err(_) => false,
+        }
+    }
+}
+
 pub(crate) fn choose(settings: &Settings) -> Result<Way, SignInError> {
     match settings.auth {
         AuthMethod::Auto => automatic(settings),

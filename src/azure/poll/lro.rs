@@ -8,7 +8,7 @@ use super::status::{Meaning, meaning};
 use super::{Budget, Pace, Probe, Progress, wait};
 use crate::azure::error::ArmError;
 use crate::azure::retry::asked_wait;
-use crate::azure::{Answer, Azure, Call, Notice, Observer};
+use crate::azure::{Answer, Azure, Call, Observer};
 
 /// Sends a request that may take long and waits until the service has carried it out. A PUT or PATCH answers with the resource as it
 /// then is. An operation that ends in `Failed` is [`ArmError::Api`] with the operation's code and message.
@@ -31,13 +31,7 @@ pub async fn finish(
     observer: &Observer,
 ) -> Result<Answer, ArmError> {
     let what = call.label();
-    let tick = |tick: &super::Tick<'_>| {
-        observer(&Notice::Polled {
-            of: what.clone(),
-            state: tick.state.to_owned(),
-            elapsed: tick.elapsed,
-        });
-    };
+    let tick = |tick: &super::Tick<'_>| tick.report(&what, observer);
     let clock = azure.clock();
     let pace = Pace::default();
     match follow(call, &first, &what)? {

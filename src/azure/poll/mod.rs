@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::clock::Clock;
 use super::error::ArmError;
+use super::{Notice, Observer};
 
 pub use lro::put_and_wait;
 
@@ -34,6 +35,14 @@ pub enum Progress<T> {
 pub enum Budget {
     Deadline(Duration),
     Unlimited,
+}
+
+impl Budget {
+    /// What is left of it for the next wait of several.
+    #[must_use]
+    pub fn after(self, spent: Duration) -> Self {
+        left(self, spent).map_or(Self::Unlimited, Self::Deadline)
+    }
 }
 
 /// How often to ask when the service does not say.
@@ -69,6 +78,17 @@ pub struct Tick<'a> {
     pub elapsed: Duration,
     /// The state is not the one of the tick before.
     pub changed: bool,
+}
+
+impl Tick<'_> {
+    /// Tells the observer of it.
+    fn report(&self, of: &str, observer: &Observer) {
+        observer(&Notice::Polled {
+            of: of.to_owned(),
+            state: self.state.to_owned(),
+            elapsed: self.elapsed,
+        });
+    }
 }
 
 /// Asks until it is done. The first question is immediate; then the service's own interval, else `pace`.

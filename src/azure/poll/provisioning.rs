@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::status::{Meaning, meaning};
-use super::{Probe, Progress};
+use super::{Budget, Pace, Probe, Progress, Tick, wait};
 use crate::azure::error::{self, ArmError, ServiceError};
 use crate::azure::retry::asked_wait;
 use crate::azure::{Answer, Azure, Call, Notice, Observer};
@@ -41,6 +41,39 @@ impl Probe for Provisioning<'_> {
     async fn probe(&mut self) -> Result<Progress<Answer>, ArmError> {
         let answer = Box::pin(self.azure.send(self.read.clone())).await?;
         judge(self.azure, &self.what, answer, &mut self.known)
+    }
+}
+
+/// Waits until no operation is under way on a resource, however the last one ended, and answers with it as it then is.
+pub async fn settled(azure: &Azure, read: Call, budget: Budget) -> Result<Answer, ArmError> {
+    let observer = azure.observer();
+    let what = read.label();
+    let tick = |tick: &Tick<'_>| tick.report(&what, observer);
+    let probe = Settled(Provisioning::new(azure, read, what.clone(), observer));
+    wait(azure.clock(), probe, budget, Pace::default(), &tick).await
+}
+
+/// [`Provisioning`] for somebody to whom a failure is an end like another.
+struct Settled<'a>(Provisioning<'a>);
+
+impl Probe for Settled<'_> {
+    type Done = Answer;
+
+    fn what(&self) -> String {
+        self.0.what()
+    }
+
+    async fn probe(&mut self) -> Result<Progress<Answer>, ArmError> {
+        let answer = Box::pin(self.0.azure.send(self.0.read.clone())).await?;
+        match judge(
+            self.0.azure,
+            &self.0.what,
+            answer.clone(),
+            &mut self.0.known,
+        ) {
+            Err(_ended) => Ok(Progress::Done(answer)),
+            going => going,
+        }
     }
 }
 

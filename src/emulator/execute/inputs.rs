@@ -34,11 +34,37 @@ pub(super) fn fetch(
 }
 
 /// Copies the code that a step runs into its working directory.
-pub(super) fn fetch_code(state: &State, id: &str, folder: &Path) -> Result<(), String> {
+pub(crate) fn fetch_code(state: &State, id: &str, folder: &Path) -> Result<(), String> {
     let place = locate(state, id, "code").map_err(|what| format!("Code: {what}"))?;
     download(state, &place, folder)
         .map(|_| ())
         .map_err(|what| format!("Code: {what}"))
+}
+
+/// A model as deployments see it: its file, or its folder under the folder's own name.
+pub(crate) fn fetch_model(state: &State, id: &str, folder: &Path) -> Result<PathBuf, String> {
+    let place = locate(state, id, "custom_model").map_err(|what| format!("Model: {what}"))?;
+    let whole = place.path.trim_end_matches('/');
+    let blob = state.blobs.get(&place.container, whole).ok();
+    let is_file = whole == place.path && blob.is_some_and(|blob| !blob.is_folder());
+    let base = whole.rsplit('/').next().unwrap_or_default();
+    let folder = if is_file {
+        folder.to_owned()
+    } else {
+        folder.join(base)
+    };
+    download(state, &place, &folder).map_err(|what| format!("Model: {what}"))
+}
+
+/// A text file in a model's folder.
+pub(crate) fn text_in_model(state: &State, id: &str, file: &str) -> Result<String, String> {
+    let place = locate(state, id, "custom_model").map_err(|what| format!("Model: {what}"))?;
+    let path = format!("{}/{file}", place.path.trim_end_matches('/'));
+    let blob = state.blobs.get(&place.container, &path);
+    let blob = blob.map_err(|_refused| format!("Model: it has no file {file}"))?;
+    let bytes = blob.content.all();
+    let bytes = bytes.map_err(|error| format!("Model: {file}: {error}"))?;
+    String::from_utf8(bytes).map_err(|error| format!("Model: {file}: {error}"))
 }
 
 /// Copies a blob, or the blobs of a folder with their relative paths. A file's path, or the folder itself, is what was fetched.

@@ -2,12 +2,12 @@
 
 mod binding;
 pub(crate) mod graph;
-mod inputs;
+pub(crate) mod inputs;
 mod locate;
 mod log;
 pub(crate) mod machine;
 mod outputs;
-mod process;
+pub(crate) mod process;
 mod step;
 mod wiring;
 mod work;

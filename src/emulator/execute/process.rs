@@ -42,17 +42,17 @@ const DRAIN: Duration = Duration::from_secs(2);
 /// How much of the log's end is kept for the error message.
 const TAIL: usize = 8 << 10;
 
-pub(super) struct Script<'a> {
-    pub(super) command: &'a str,
-    pub(super) folder: &'a Path,
-    pub(super) variables: Vec<(String, OsString)>,
-    pub(super) timeout: Option<Duration>,
+pub(crate) struct Script<'a> {
+    pub(crate) command: &'a str,
+    pub(crate) folder: &'a Path,
+    pub(crate) variables: Vec<(String, OsString)>,
+    pub(crate) timeout: Option<Duration>,
     /// How long a process may take to end when told to.
-    pub(super) grace: Duration,
+    pub(crate) grace: Duration,
 }
 
 #[derive(Debug)]
-pub(super) enum Ended {
+pub(crate) enum Ended {
     Exited { code: i32, tail: String },
     Canceled,
     TimedOut,
@@ -61,7 +61,7 @@ pub(super) enum Ended {
 }
 
 /// Runs a script to its end.
-pub(super) async fn run(
+pub(crate) async fn run(
     machine: &Machine,
     script: Script<'_>,
     cancel: &CancellationToken,

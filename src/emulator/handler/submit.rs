@@ -67,7 +67,7 @@ pub(super) fn put(state: &Arc<State>, call: &Call, name: &str) -> Reply {
     Ok(request::with(answer, "location", &own_url(state, call)))
 }
 
-fn new_job(
+pub(super) fn new_job(
     state: &State,
     name: &str,
     role: Role,
@@ -191,7 +191,7 @@ fn check_command(state: &State, sent: &Map<String, Value>) -> Result<Option<Stri
     check_compute(state, text("computeId"))
 }
 
-fn check_asset(state: &State, id: &str, kind: AssetKind) -> Result<(), Problem> {
+pub(super) fn check_asset(state: &State, id: &str, kind: AssetKind) -> Result<(), Problem> {
     let (name, version) = match reference::parse(id, kind) {
         Some(Reference::Curated(_)) => return Ok(()),
         Some(Reference::Asset(found, name, pick)) if found == kind => {
@@ -221,7 +221,7 @@ fn check_asset(state: &State, id: &str, kind: AssetKind) -> Result<(), Problem> 
 }
 
 /// The compute's name, `None` for serverless.
-fn check_compute(state: &State, id: Option<&str>) -> Result<Option<String>, Problem> {
+pub(super) fn check_compute(state: &State, id: Option<&str>) -> Result<Option<String>, Problem> {
     let Some(name) = id.and_then(reference::compute_name) else {
         return Ok(None);
     };

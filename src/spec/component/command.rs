@@ -43,6 +43,7 @@ pub(super) fn read(
     component.read_common(&mut fields, Some(true), &mut session.report);
     component.read_ports(&mut fields, &mut session.report);
     let report = &mut session.report;
+    component.read_properties(&mut fields, true, report);
     component.defaults.resources = fields
         .take("resources")
         .and_then(|field| Resources::read(&field, Unknown::Dropped, report));

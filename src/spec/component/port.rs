@@ -29,8 +29,10 @@ const PORT_MODES: [&str; 9] = [
 #[derive(Debug, Clone, Default)]
 pub(in crate::spec) struct Port {
     pub(in crate::spec) kind: String,
-    pub(in crate::spec) optional: bool,
-    pub(in crate::spec) has_default: bool,
+    /// Whether it may be left out, where that is said.
+    pub(in crate::spec) optional: Option<bool>,
+    /// As the service gets it.
+    pub(in crate::spec) default: Option<String>,
     pub(in crate::spec) mode: Option<String>,
 }
 
@@ -146,15 +148,15 @@ fn input_port(field: &Field<'_>, report: &mut Report) -> Option<(Object, Port)> 
     body.put_some("description", fields.text("description", report));
     if let Some(optional) = fields.flag("optional", report) {
         body.put("optional", optional);
-        port.optional = optional;
+        port.optional = Some(optional);
     }
     let default = fields.take("default");
     if port.is_primitive() {
         if let Some(text) =
             default.and_then(|field| number_or_text(&field, &port.kind, Role::Default, report))
         {
-            body.put("default", text);
-            port.has_default = true;
+            body.put("default", text.clone());
+            port.default = Some(text);
         }
         for (key, field) in [("min", fields.take("min")), ("max", fields.take("max"))] {
             body.put_some(
@@ -303,7 +305,7 @@ pub(in crate::spec) fn declared_literal(node: &Node) -> (Value, Port) {
     let default = python::text_of(node).unwrap_or_default();
     let port = Port {
         kind: kind.into(),
-        has_default: true,
+        default: Some(default.clone()),
         ..Port::default()
     };
     (serde_json::json!({"type": kind, "default": default}), port)

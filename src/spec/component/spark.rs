@@ -26,6 +26,7 @@ pub(super) fn read(
 ) {
     component.read_common(&mut fields, Some(true), &mut session.report);
     component.read_ports(&mut fields, &mut session.report);
+    component.read_properties(&mut fields, true, &mut session.report);
     component.run_on_spark(session, &mut fields, Origin::Document, base);
     component.put_rest(fields);
 }

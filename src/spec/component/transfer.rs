@@ -21,6 +21,7 @@ pub(super) fn read(
 ) {
     let report = &mut session.report;
     component.read_common(&mut fields, Some(true), report);
+    component.read_properties(&mut fields, false, report);
     component.read_ports(&mut fields, report);
     let Some(task) = Task::read(&mut fields, report) else {
         return;
@@ -87,6 +88,7 @@ pub(super) fn read_import(
 ) {
     let report = &mut session.report;
     component.read_common(&mut fields, Some(true), report);
+    component.read_properties(&mut fields, false, report);
     component.spec.put("type", "command");
     component.spec.put("command", "import");
     component

@@ -26,7 +26,8 @@ pub(in crate::spec) struct Asset<'n> {
     pub(in crate::spec) mode: Option<String>,
     path: Field<'n>,
     text: String,
-    datastore: Option<String>,
+    /// As it is written.
+    pub(in crate::spec) datastore: Option<String>,
 }
 
 pub(in crate::spec) fn read_inputs<'n>(
@@ -115,9 +116,18 @@ fn explicit_literal<'n>(field: &Field<'n>, report: &mut Report) -> Option<Input<
     })
 }
 
-fn asset<'n>(mut fields: Fields<'n>, report: &mut Report) -> Option<Asset<'n>> {
+fn asset<'n>(fields: Fields<'n>, report: &mut Report) -> Option<Asset<'n>> {
+    asset_of(fields, &DATA_TYPES, report)
+}
+
+/// Data of the only type that some fields take. Without a type it counts as a folder, as it does to the SDK.
+pub(in crate::spec) fn read_table<'n>(field: &Field<'n>, report: &mut Report) -> Option<Asset<'n>> {
+    asset_of(field.fields(report)?, &["mltable"], report)
+}
+
+fn asset_of<'n>(mut fields: Fields<'n>, types: &[&str], report: &mut Report) -> Option<Asset<'n>> {
     let kind = match fields.take("type") {
-        Some(field) => field.choice(report, &DATA_TYPES, Case::Lower),
+        Some(field) => field.choice(report, types, Case::Lower),
         None => Some("uri_folder".into()),
     };
     let modes: &[&str] = match kind.as_deref() {
@@ -197,7 +207,8 @@ impl<'n> Asset<'n> {
         Some(body)
     }
 
-    fn uri(&self, session: &mut Session<'_>, base: &Path) -> Option<Draft> {
+    /// Where the data is: as it was written, or where its upload will be.
+    pub(in crate::spec) fn uri(&self, session: &mut Session<'_>, base: &Path) -> Option<Draft> {
         let text = self.text.as_str();
         if reference::is_url(text) || reference::is_arm_id(text) {
             return Some(Draft::from(text));
@@ -254,6 +265,14 @@ pub(in crate::spec) fn literal(node: &Node, spelling: Spelling) -> Object {
     let mut body = Object::default();
     body.put(spelling.of("jobInputType", "job_input_type"), "literal");
     body.put("value", python::text_of(node).unwrap_or_default());
+    body
+}
+
+/// The same for a value that is a text already.
+pub(in crate::spec) fn literal_text(text: &str) -> Object {
+    let mut body = Object::default();
+    body.put("jobInputType", "literal");
+    body.put("value", text);
     body
 }
 

@@ -153,6 +153,22 @@ impl Output {
         }
     }
 
+    /// Declared and left to the service.
+    pub(in crate::spec) fn is_bare(&self) -> bool {
+        match self {
+            Self::Bare => true,
+            Self::Bound(_) | Self::Path(_) | Self::Asset(_) => false,
+        }
+    }
+
+    /// A job's output of which only its component says something.
+    pub(in crate::spec) fn declared_as(kind: &str, mode: Option<&str>) -> Object {
+        let mut body = Object::default();
+        body.put("jobOutputType", kind);
+        body.put_some("mode", mode.map(output_mode));
+        body
+    }
+
     /// Job outputs; `None` stands for the default, a folder.
     pub(in crate::spec) fn job_body(&self) -> Object {
         let mut body = Object::default();

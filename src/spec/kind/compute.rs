@@ -66,11 +66,7 @@ pub(super) fn translate(session: &mut Session<'_>, mut fields: Fields<'_>, base:
         Some("computeinstance") => instance::read(&mut fields, report),
         Some("kubernetes") => attached::kubernetes(&mut fields, report),
         Some("virtualmachine") => attached::machine(session, &mut fields, base),
-        Some(_) => {
-            let refusal = "attaching a Synapse Spark pool is not supported by this version";
-            fields.at().problem(report, refusal);
-            return;
-        }
+        Some(_) => attached::spark_pool(&mut fields, report),
         None => return,
     };
     resource.put("properties", properties);
@@ -109,7 +105,7 @@ fn compute_name(field: &Field<'_>, report: &mut Report) -> Option<String> {
 }
 
 /// Unlike those of jobs, these may not be empty.
-fn tags(field: &Field<'_>, report: &mut Report) -> Option<Value> {
+pub(super) fn tags(field: &Field<'_>, report: &mut Report) -> Option<Value> {
     let entries = field.entries(report)?;
     let texts = entries
         .into_iter()
@@ -204,7 +200,7 @@ fn identity(field: &Field<'_>, report: &mut Report) -> Option<Object> {
 }
 
 /// `low_priority` is `LowPriority` to the service.
-fn pascal(snake: &str) -> String {
+pub(super) fn pascal(snake: &str) -> String {
     let word = |word: &str| word.split('_').map(capitalized).collect::<String>();
     snake.split(',').map(word).collect::<Vec<_>>().join(",")
 }

@@ -83,6 +83,14 @@ pub(super) fn translate(session: &mut Session<'_>, mut fields: Fields<'_>, base:
     session.request(target, API, body, needs);
 }
 
+/// Plans a folder that is in storage already as data.
+pub(super) fn register_folder(session: &mut Session<'_>, target: Target, uri: &str) -> usize {
+    let properties = json!({"dataUri": uri, "dataType": "uri_folder", "isAnonymous": false, "isArchived": false});
+    let mut body = Object::default();
+    body.put("properties", properties);
+    session.request(target, API, body, Vec::new())
+}
+
 fn data_uri(
     session: &mut Session<'_>,
     field: &Field<'_>,

@@ -1,10 +1,18 @@
 //! The table of YAML kinds. A kind is one file here and one row in [`KINDS`].
 
+pub(super) mod automl;
 mod command;
+mod component;
 mod compute;
 mod data;
+mod datastore;
+mod deployment;
+mod endpoint;
 mod environment;
+mod family;
+mod model;
 mod pipeline;
+mod schedule;
 mod spark;
 mod sweep;
 
@@ -13,11 +21,13 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::Expected;
+pub(super) use pipeline::graph::{Binding, Planned, Ports, plan as plan_graph};
+
 use super::binding::pattern;
 use super::fields::{Field, Fields};
 use super::problem::{Report, nearest};
 use super::session::Session;
+use super::{EndpointType, Expected};
 
 /// How the kind of a document is told from the others of its expectation.
 #[derive(Clone, Copy)]
@@ -26,6 +36,8 @@ enum Fits {
     Only,
     /// By the word under `type`, in the spelling of [`KindDef::name`]; the first row when there is none.
     Type,
+    /// By its family: see [`family`].
+    Family(EndpointType),
 }
 
 /// A kind of document.
@@ -65,6 +77,18 @@ static KINDS: &[KindDef] = &[
         translate: spark::translate,
     },
     KindDef {
+        name: "automl",
+        expected: Expected::Job,
+        fits: Fits::Type,
+        translate: automl::translate,
+    },
+    KindDef {
+        name: "component",
+        expected: Expected::Component,
+        fits: Fits::Only,
+        translate: component::translate,
+    },
+    KindDef {
         name: "data",
         expected: Expected::Data,
         fits: Fits::Only,
@@ -77,15 +101,57 @@ static KINDS: &[KindDef] = &[
         translate: environment::translate,
     },
     KindDef {
+        name: "schedule",
+        expected: Expected::Schedule,
+        fits: Fits::Only,
+        translate: schedule::translate,
+    },
+    KindDef {
         name: "compute",
         expected: Expected::Compute,
         fits: Fits::Only,
         translate: compute::translate,
     },
+    KindDef {
+        name: "model",
+        expected: Expected::Model,
+        fits: Fits::Only,
+        translate: model::translate,
+    },
+    KindDef {
+        name: "datastore",
+        expected: Expected::Datastore,
+        fits: Fits::Only,
+        translate: datastore::translate,
+    },
+    KindDef {
+        name: "online endpoint",
+        expected: Expected::Endpoint,
+        fits: Fits::Family(EndpointType::Online),
+        translate: endpoint::online::translate,
+    },
+    KindDef {
+        name: "batch endpoint",
+        expected: Expected::Endpoint,
+        fits: Fits::Family(EndpointType::Batch),
+        translate: endpoint::batch::translate,
+    },
+    KindDef {
+        name: "online deployment",
+        expected: Expected::Deployment,
+        fits: Fits::Family(EndpointType::Online),
+        translate: deployment::online::translate,
+    },
+    KindDef {
+        name: "batch deployment",
+        expected: Expected::Deployment,
+        fits: Fits::Family(EndpointType::Batch),
+        translate: deployment::batch::translate,
+    },
 ];
 
 /// Job types that the service has and this version has not.
-const LATER_JOBS: [&str; 3] = ["automl", "finetuning", "distillation"];
+const LATER_JOBS: [&str; 2] = ["finetuning", "distillation"];
 /// Types of steps that are no jobs of their own.
 const STEPS_ONLY: [&str; 3] = ["parallel", "import", "data_transfer"];
 
@@ -93,9 +159,10 @@ pub(super) fn translate(
     session: &mut Session<'_>,
     root: &Field<'_>,
     expected: Expected,
+    endpoint_type: Option<EndpointType>,
     base: &Path,
 ) {
-    let Some(kind) = choose(root, expected, &mut session.report) else {
+    let Some(kind) = choose(root, expected, endpoint_type, &mut session.report) else {
         return;
     };
     if let Some(fields) = root.fields(&mut session.report) {
@@ -103,7 +170,12 @@ pub(super) fn translate(
     }
 }
 
-fn choose(root: &Field<'_>, expected: Expected, report: &mut Report) -> Option<&'static KindDef> {
+fn choose(
+    root: &Field<'_>,
+    expected: Expected,
+    endpoint_type: Option<EndpointType>,
+    report: &mut Report,
+) -> Option<&'static KindDef> {
     let mut rows = KINDS.iter().filter(|kind| kind.expected == expected);
     let Some(first) = rows.clone().next() else {
         root.problem(
@@ -115,6 +187,10 @@ fn choose(root: &Field<'_>, expected: Expected, report: &mut Report) -> Option<&
     let written = match first.fits {
         Fits::Only => None,
         Fits::Type => root.node.get("type"),
+        Fits::Family(_) => {
+            let found = family::of(root, expected, endpoint_type, report)?;
+            return rows.find(|kind| matches!(kind.fits, Fits::Family(own) if own == found));
+        }
     };
     let Some(node) = written else {
         return Some(first);
@@ -140,6 +216,16 @@ fn choose(root: &Field<'_>, expected: Expected, report: &mut Report) -> Option<&
         field.problem(report, message);
     }
     found
+}
+
+/// A name that the service alone has rules for.
+fn not_empty(field: &Field<'_>, report: &mut Report) -> Option<String> {
+    let text = field.text(report)?;
+    if text.is_empty() {
+        field.problem(report, "a name must not be empty");
+        return None;
+    }
+    Some(text)
 }
 
 static ASSET_NAME: LazyLock<Regex> =

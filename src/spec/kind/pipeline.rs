@@ -1,36 +1,43 @@
-//! `type: pipeline`: steps that run as a graph. Each step is a command component, inline, in a file of the project or registered.
+//! `type: pipeline`: steps that run as a graph, the job's own or those of a pipeline component.
 
-mod graph;
+pub(in crate::spec) mod graph;
+mod of_component;
+mod settings;
 mod step;
 
 use std::path::Path;
 
 use crate::spec::draft::{Draft, Object};
 use crate::spec::fields::{Case, Field, Fields};
-use crate::spec::io::{self, Input, Keys, Texts};
+use crate::spec::io::{self, Input, Keys, Output, Texts};
 use crate::spec::job;
 use crate::spec::problem::Problems;
-use crate::spec::python;
-use crate::spec::reference::{compute_id, pipeline_compute_id};
+use crate::spec::reference::pipeline_compute_id;
 use crate::spec::session::Session;
 
-use graph::{Planned, Ports};
+use graph::Ports;
+use of_component::Runs;
 
 const API: &str = "2024-01-01-preview";
 
-pub(super) fn translate(session: &mut Session<'_>, mut fields: Fields<'_>, base: &Path) {
+pub(super) fn translate(session: &mut Session<'_>, fields: Fields<'_>, base: &Path) {
+    let (name, body) = definition(session, fields, base);
+    job::submit(session, name, API, body);
+}
+
+/// What a pipeline says of itself: its name, and the properties of its request.
+pub(super) fn definition(
+    session: &mut Session<'_>,
+    mut fields: Fields<'_>,
+    base: &Path,
+) -> (Option<String>, Object) {
     let mut body = Object::default();
     body.put("jobType", "Pipeline");
-    let name = job::common(session, &mut fields, &mut body);
+    let runs = of_component::read(session, &mut fields, base);
+    let name = job::common_of(session, &mut fields, &mut body, runs.shown());
     let report = &mut session.report;
     if let Some(kind) = fields.take("type") {
         kind.choice(report, &["pipeline"], Case::Lower);
-    }
-    if let Some(field) = fields.take("component") {
-        field.problem(
-            report,
-            "a pipeline job made of a pipeline component is not supported by this version",
-        );
     }
     let inputs = fields
         .take("inputs")
@@ -40,40 +47,57 @@ pub(super) fn translate(session: &mut Session<'_>, mut fields: Fields<'_>, base:
         .take("outputs")
         .map(|field| io::read_outputs(&field, Texts::Refused, Some(Keys::Plain), report))
         .unwrap_or_default();
-    let compute_field = fields.take("compute");
-    let compute = compute_field
-        .as_ref()
-        .and_then(|field| pipeline_compute(session, field));
-    let settings_field = fields.take("settings");
-    let has_default = settings_field
-        .as_ref()
-        .is_some_and(|field| field.node.get("default_compute").is_some());
+    let compute = fields.take("compute");
+    let settings = fields.take("settings");
+    let has_compute = compute.is_some()
+        || (settings.as_ref()).is_some_and(|field| field.node.get("default_compute").is_some());
+    let compute = compute.and_then(|field| pipeline_compute(session, &field));
     body.put_some("computeId", compute);
-    body.put_some(
-        "settings",
-        settings_field.and_then(|field| pipeline_settings(session, &field)),
-    );
-    let given: Vec<_> = inputs
-        .iter()
-        .filter(|(_, input)| !is_blank(input))
-        .cloned()
-        .collect();
-    super::command::put_inputs(session, &given, base, &mut body);
-    super::command::put_outputs(&outputs, &mut body);
-    let ports = Ports::of_values(&inputs, &outputs);
-    let planned = fields
-        .take("jobs")
-        .and_then(|field| graph::plan(session, &field, ports, base));
-    let Planned {
-        jobs,
-        without_compute,
-    } = planned.unwrap_or_default();
-    if compute_field.is_none() && !has_default {
+    let settings = settings.and_then(|field| settings::read(session, &field));
+    let jobs = fields.take("jobs").filter(|field| !field.node.is_null());
+    let without_compute = match runs {
+        Runs::Steps => {
+            put_ports(session, &inputs, &outputs, base, &mut body);
+            let ports = Ports::of_values(&inputs, &outputs);
+            let planned = jobs.and_then(|field| graph::plan(session, &field, ports, base));
+            let planned = planned.unwrap_or_default();
+            if let Some(settings) = &settings {
+                settings.check(&planned, &mut session.report);
+            }
+            body.put_filled("jobs", planned.jobs);
+            planned.without_compute
+        }
+        Runs::Component(component) => {
+            component.put(session, fields.at(), &inputs, &outputs, base, &mut body);
+            component.without_compute()
+        }
+        Runs::Registered(id) => {
+            put_ports(session, &inputs, &outputs, base, &mut body);
+            body.put("componentId", id);
+            Vec::new()
+        }
+        Runs::Nothing => Vec::new(),
+    };
+    if !has_compute {
         session.report.extend(Problems(without_compute));
     }
-    body.put_filled("jobs", jobs);
+    body.put_some("settings", settings.map(|settings| settings.body));
     fields.refuse_rest(&mut session.report);
-    job::submit(session, name, API, body);
+    (name, body)
+}
+
+/// What is given to the inputs and outputs of a pipeline that declares none.
+fn put_ports(
+    session: &mut Session<'_>,
+    inputs: &[(&str, Input<'_>)],
+    outputs: &[(&str, Output)],
+    base: &Path,
+    body: &mut Object,
+) {
+    let given = inputs.iter().filter(|(_, input)| !is_blank(input));
+    let given: Vec<_> = given.cloned().collect();
+    super::command::put_inputs(session, &given, base, body);
+    super::command::put_outputs(outputs, body);
 }
 
 /// The service takes no empty values for a pipeline's inputs.
@@ -91,50 +115,4 @@ fn pipeline_compute(session: &mut Session<'_>, field: &Field<'_>) -> Option<Draf
         return None;
     }
     pipeline_compute_id(session, field, &text)
-}
-
-/// Everything under `settings` goes through; two fields name resources.
-fn pipeline_settings(session: &mut Session<'_>, field: &Field<'_>) -> Option<Object> {
-    let mut fields = field.fields(&mut session.report)?;
-    let mut body = Object::default();
-    if let Some(field) = fields.take("default_compute") {
-        let text = field.text(&mut session.report)?;
-        let serverless = text.eq_ignore_ascii_case("serverless");
-        let name = text
-            .strip_prefix("azureml:")
-            .or(serverless.then_some("serverless"));
-        match name {
-            Some(name) => body.put("default_compute", compute_id(session, &field, name)),
-            None => needs_prefix(session, &field, &text),
-        }
-    }
-    if let Some(field) = fields.take("default_datastore") {
-        let text = field.text(&mut session.report)?;
-        match text.strip_prefix("azureml:") {
-            Some(id) if id.starts_with('/') => body.put("default_datastore", id),
-            Some(name) => body.put(
-                "default_datastore",
-                Draft::in_workspace(&format!("datastores/{name}")),
-            ),
-            None => needs_prefix(session, &field, &text),
-        }
-    }
-    for flag in ["continue_on_step_failure", "force_rerun"] {
-        let value = fields.flag(flag, &mut session.report);
-        body.put_some(flag, value);
-    }
-    for (name, node) in fields.rest() {
-        if !node.is_null() {
-            body.put(name, python::json_of(node));
-        }
-    }
-    body.put("_source", "YAML.JOB");
-    Some(body)
-}
-
-fn needs_prefix(session: &mut Session<'_>, field: &Field<'_>, text: &str) {
-    field.problem(
-        &mut session.report,
-        format!("`{text}` is written `azureml:{text}` here"),
-    );
 }

@@ -127,6 +127,11 @@ impl Node {
         self.kind == Kind::Null
     }
 
+    /// Null or a mapping without entries: what many places take for "not said".
+    pub fn is_void(&self) -> bool {
+        self.is_null() || self.entries().is_some_and(<[_]>::is_empty)
+    }
+
     pub fn entries(&self) -> Option<&[(Node, Node)]> {
         match &self.kind {
             Kind::Mapping(entries) => Some(entries),

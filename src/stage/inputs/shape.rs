@@ -47,10 +47,13 @@ pub fn yaml_bool(text: &str, any_case: bool) -> Option<bool> {
     }
 }
 
-/// `90s`, `15m`, `10h`, or the larger units first: `1h30m`. A bare number has no unit and is no duration; neither is nothing.
+/// In milliseconds; `ms` before `m`.
+const UNITS: &[(&str, u64)] = &[("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
+
+/// `500ms`, `90s`, `15m`, `10h`, or the larger units first: `1h30m`. A bare number has no unit and is no duration; neither is nothing.
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let mut rest = text;
-    let mut seconds: u64 = 0;
+    let mut millis: u64 = 0;
     let mut last_unit = u64::MAX;
     if rest.is_empty() {
         return None;
@@ -58,21 +61,19 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     while !rest.is_empty() {
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
         let number: u64 = rest.get(..digits)?.parse().ok()?;
-        let unit = match rest.as_bytes().get(digits)? {
-            b's' => 1,
-            b'm' => 60,
-            b'h' => 3600,
-            _ => return None,
-        };
+        let (word, unit) = UNITS
+            .iter()
+            .find(|(word, _)| rest[digits..].starts_with(word))?;
+        let unit = *unit;
         if unit >= last_unit {
             return None;
         }
         last_unit = unit;
-        seconds = seconds.checked_add(number.checked_mul(unit)?)?;
-        rest = &rest[digits + 1..];
+        millis = millis.checked_add(number.checked_mul(unit)?)?;
+        rest = &rest[digits + word.len()..];
     }
     // What a clock can add to now without overflowing; nobody waits for a hundred years.
-    (seconds <= 100 * 365 * 24 * 3600).then_some(Duration::from_secs(seconds))
+    (millis <= 100 * 365 * 24 * 3_600_000).then_some(Duration::from_millis(millis))
 }
 
 /// A duration in a stage's struct.
@@ -123,6 +124,10 @@ mod tests {
             ("1h30m", Some(5_400)),
             ("1h0m5s", Some(3_605)),
             ("0s", Some(0)),
+            ("2500ms", Some(2)),
+            ("1m500ms", Some(60)),
+            ("500ms1s", None),
+            ("5mm", None),
             ("90", None),
             ("", None),
             ("m", None),

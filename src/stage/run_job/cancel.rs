@@ -20,7 +20,7 @@ pub(crate) const STATE_JOB: &str = "job-name";
 pub(crate) const STATE_SETTLED: &str = "job-settled";
 
 /// Remembers the job before it exists, so that the post step can cancel it should this process be killed.
-pub(super) fn remember(context: &Context, job: &str, fate: Fate) -> anyhow::Result<()> {
+pub(in crate::stage) fn remember(context: &Context, job: &str, fate: Fate) -> anyhow::Result<()> {
     match fate {
         Fate::Cancel => Ok(context.host.save_state(STATE_JOB, job)?),
         Fate::Leave => Ok(()),

@@ -77,7 +77,7 @@ pub(super) fn left_running(context: &Context, job: &Submitted) -> anyhow::Result
     Ok(())
 }
 
-pub(super) async fn finish(
+pub(in crate::stage) async fn finish(
     context: &Context,
     azure: &Azure,
     job: &Submitted,

@@ -1,7 +1,8 @@
 //! `run-job`: submits a job or re-attaches to the one an earlier attempt submitted, follows it, and ends as it ends.
 
 pub(crate) mod cancel;
-mod finish;
+pub(in crate::stage) mod finish;
+mod follow;
 mod name;
 mod show;
 mod stamp;
@@ -10,19 +11,17 @@ mod submit;
 mod watch;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use futures::FutureExt;
 use serde::Deserialize;
 
-use self::cancel::Arrival;
+pub(in crate::stage) use self::follow::{Followed, Late, follow};
+pub(in crate::stage) use self::submit::{Submitted, announce};
 use super::InputDef;
 use super::document::{self, DocumentInputs};
 use super::inputs::{Lines, RawInputs};
 use super::{CHANGED, Context, FILE, NAME, OutputDef, SET, Shape, Stage, WaitEnded, shaped, text};
-use crate::azure::poll::Budget;
-use crate::azure::{ArmError, Azure, jobs};
-use crate::report::PhaseKind;
+use crate::azure::{Azure, jobs};
 use crate::spec::Expected;
 
 pub static STAGE: Stage = Stage {
@@ -96,7 +95,7 @@ pub static STAGE: Stage = Stage {
 /// What becomes of the remote job when we stop before it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Fate {
+pub(in crate::stage) enum Fate {
     Leave,
     Cancel,
 }
@@ -127,7 +126,7 @@ async fn run(context: &Context, raw: RawInputs) -> anyhow::Result<()> {
     let plan = document.plan(context, Expected::Job, fields).await?;
     finish::check_downloads(context, &plan, &downloads)?;
     if context.inputs.dry_run {
-        return document::show_plan(context, plan);
+        return document::show_plan(context, plan).await;
     }
     let azure = context.azure()?;
     let submission = submit::Submission {
@@ -139,82 +138,18 @@ async fn run(context: &Context, raw: RawInputs) -> anyhow::Result<()> {
     if !inputs.wait {
         return finish::left_running(context, &job);
     }
-    announce_limits(context, inputs.on_cancel);
-    let hold = context.cancel.hold();
-    let watched = {
-        let _phase = context.phase("waiting for the job", PhaseKind::Waiting);
-        tokio::select! {
-            watched = watch::watch(context, &azure, &job, budget(context)) => watched,
-            cancelled = context.cancel.cancelled() => {
-                let there = std::future::ready(Arrival::There);
-                cancel::on_signal(context, &azure, &job.name, inputs.on_cancel, there).await?;
-                return Err(cancelled.into());
-            }
-        }
-    };
-    match watched {
-        Ok(ended) => {
-            // The job is over: from here on a signal has nothing to undo and ends the stage at once.
-            drop(hold);
-            finish::finish(context, &azure, &job, ended, &downloads).await
-        }
-        Err(ArmError::TimedOut { state, after, .. }) => {
-            let late = Late { state, after };
-            Err(
-                timed_out(context, &azure, &job.name, inputs.on_timeout, late)
-                    .await?
-                    .into(),
-            )
-        }
-        Err(error) => {
-            // This step ends by itself, and the job is not the post step's to cancel: the next attempt finds it.
-            cancel::settled(context)?;
-            let about = format!("following job {}, which is not ended by this", job.name);
-            Err(anyhow::Error::new(error).context(about))
-        }
+    match follow(context, &azure, &job, inputs.on_cancel).await? {
+        Followed::Ended(ended) => finish::finish(context, &azure, &job, *ended, &downloads).await,
+        Followed::Late(late) => Err(
+            timed_out(context, &azure, &job.name, inputs.on_timeout, late)
+                .await?
+                .into(),
+        ),
     }
 }
 
-/// Nothing ends the watch of a healthy job but the `timeout` that the user stated.
-fn budget(context: &Context) -> Budget {
-    context
-        .inputs
-        .timeout
-        .map_or(Budget::Unlimited, Budget::Deadline)
-}
-
-/// Says at the start what will end the wait besides the job itself.
-fn announce_limits(context: &Context, fate: Fate) {
-    if let Some(timeout) = context.inputs.timeout {
-        context.note(format!(
-            "waiting for at most {}",
-            crate::report::human(timeout)
-        ));
-    }
-    if let Some(limit) = context.facts.time_limit {
-        let known = if limit.assumed {
-            "unless it is set otherwise, "
-        } else {
-            ""
-        };
-        let then = match fate {
-            Fate::Cancel => "the Azure job is then cancelled, unless `on-cancel: leave` is set",
-            Fate::Leave => "the Azure job then runs on, as `on-cancel: leave` asks",
-        };
-        context.note(format!(
-            "{known}the host ends this job after {}; {then}",
-            crate::report::human(limit.limit)
-        ));
-    }
-}
-
-/// How far the job was when the time was up.
-struct Late {
-    state: String,
-    after: Duration,
-}
-
-async fn timed_out(
+/// What becomes of a job that had not ended when the time was up.
+pub(in crate::stage) async fn timed_out(
     context: &Context,
     azure: &Azure,
     job: &str,
@@ -247,7 +182,7 @@ async fn timed_out(
 
 /// A named output and the folder it goes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Download {
+pub(in crate::stage) struct Download {
     output: String,
     folder: PathBuf,
 }

@@ -23,7 +23,7 @@ pub(super) type Portion = Result<Vec<String>, ArmError>;
 
 /// One run and how far its log has been read.
 #[derive(Debug)]
-pub(super) struct Step {
+pub(in crate::stage) struct Step {
     pub(super) run: String,
     /// The pipeline's name for it; for the job itself the job's name.
     pub(super) name: String,

@@ -24,7 +24,7 @@ pub(super) struct Submission {
 
 /// The job to follow.
 #[derive(Debug)]
-pub(super) struct Submitted {
+pub(in crate::stage) struct Submitted {
     pub(super) name: String,
     pub(super) status: String,
     pub(super) link: Option<String>,
@@ -35,7 +35,11 @@ pub(super) struct Submitted {
 }
 
 impl Submitted {
-    fn of(name: &str, view: &JobView, change: Change) -> Self {
+    pub(in crate::stage) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(in crate::stage) fn of(name: &str, view: &JobView, change: Change) -> Self {
         Self {
             name: name.to_owned(),
             status: view.status.to_string(),
@@ -247,7 +251,8 @@ async fn write(
     Ok(Submitted::of(name, &job, Change::Created))
 }
 
-fn announce(context: &Context, job: &Submitted) -> anyhow::Result<()> {
+/// Tells of the job, and sets the outputs that lead to it.
+pub(in crate::stage) fn announce(context: &Context, job: &Submitted) -> anyhow::Result<()> {
     match job.change {
         Change::Created => context.note(format!("submitted job {}", job.name)),
         Change::Updated | Change::Unchanged => {

@@ -10,7 +10,7 @@ use super::show::Shown;
 use super::steps::{Portion, Step};
 use super::submit::Submitted;
 use crate::azure::history::{self, Run};
-use crate::azure::jobs;
+use crate::azure::jobs::{self, JobStatus};
 use crate::azure::logs::LogKind;
 use crate::azure::poll::{self, Budget, Pace, Probe, Progress};
 use crate::azure::{ArmError, Azure};
@@ -19,7 +19,7 @@ use crate::stage::Context;
 
 /// How the job ended, and everything that was learnt on the way.
 #[derive(Debug)]
-pub(super) struct Ended {
+pub(in crate::stage) struct Ended {
     pub(super) job: Step,
     pub(super) steps: Vec<Step>,
 }
@@ -37,6 +37,16 @@ const UNSEEN: Duration = Duration::from_secs(60);
 const READINGS: usize = 16;
 
 impl Ended {
+    pub(in crate::stage) fn status(&self) -> &JobStatus {
+        &self.job.status
+    }
+
+    /// The job's own run, then those of its steps.
+    pub(in crate::stage) fn runs(&self) -> Vec<String> {
+        let runs = std::iter::once(&self.job).chain(&self.steps);
+        runs.map(|step| step.run.clone()).collect()
+    }
+
     pub(super) fn report(&self, job: &Submitted) -> report::Job {
         report_of(job, &self.job, &self.steps)
     }

@@ -1,8 +1,10 @@
 //! The Azure client against scripted servers on this machine.
 
 mod connection;
+mod endpoints;
 mod places;
 mod poll;
+mod scoring;
 mod secrets;
 mod send;
 mod sign_in;

@@ -133,8 +133,8 @@ async fn what_is_not_there_names_itself() {
     for (method, path, operation) in [
         (
             Method::PUT,
-            "/onlineEndpoints/e",
-            "PUT onlineEndpoints/{name}",
+            "/serverlessEndpoints/e",
+            "PUT serverlessEndpoints/{name}",
         ),
         (Method::DELETE, "/jobs/j", "DELETE jobs/{name}"),
         (

@@ -2,7 +2,9 @@
 
 use super::{AzureTask, GitHubStep, TerminalRun, all_files, say_everywhere};
 use aml_runner::host::{Host, Options, Outcome, Output};
-use aml_runner::report::{Change, Job, Metric, Phase, PhaseKind, Report, Resource, Step};
+use aml_runner::report::{
+    Change, Check, Job, Metric, Phase, PhaseKind, Report, Resource, SmokeTest, Step,
+};
 use aml_runner::secret::Secret;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -75,6 +77,18 @@ fn report() -> Report {
             }],
             error: Some(text.clone()),
         }),
+        smoke_tests: vec![SmokeTest {
+            endpoint: text.clone(),
+            deployment: Some(text.clone()),
+            passed: false,
+            calls: 1,
+            latency: None,
+            checks: vec![Check {
+                rule: text.clone(),
+                passed: false,
+                found: Some(text.clone()),
+            }],
+        }],
         phases: vec![Phase {
             name: text.clone(),
             kind: PhaseKind::Working,

@@ -29,6 +29,51 @@ async fn a_dry_run_shows_the_requests_and_sends_none() {
 }
 
 #[tokio::test]
+async fn with_credentials_a_dry_run_reads_and_says_what_would_become_of_what_exists() {
+    let world = World::with_wine().await;
+    let file = [("file", "environment.yml")];
+    world.stage("register-environment", &file).await.succeeded();
+    let before = world.emulator.requests().len();
+    let inputs = [("file", "environment.yml"), ("dry-run", "true")];
+    let ran = world
+        .stage("register-environment", &inputs)
+        .await
+        .succeeded();
+    let shown = &ran.shown;
+    assert!(
+        shown.contains("PUT environments/wine-train/versions/1?"),
+        "{shown}"
+    );
+    assert!(shown.contains("(unchanged)"), "{shown}");
+    let requests = world.emulator.requests();
+    assert!(requests.len() > before, "nothing was read");
+    assert!(
+        requests[before..]
+            .iter()
+            .all(|request| request.method == "GET" || request.path.contains("oauth2")),
+        "a dry run wrote something"
+    );
+}
+
+#[tokio::test]
+async fn with_credentials_a_dry_run_says_what_is_missing() {
+    let world = World::new().await;
+    world.file(
+        "job.yml",
+        "command: x\nenvironment: azureml:e@latest\ncompute: nowhere\n",
+    );
+    let inputs = [("file", "job.yml"), ("dry-run", "true")];
+    let ran = world.stage("run-job", &inputs).await;
+    let shown = &ran.succeeded().shown;
+    assert!(shown.contains("job.yml:3:10"), "{shown}");
+    assert!(
+        shown.contains("compute `nowhere` does not exist"),
+        "{shown}"
+    );
+    assert!(shown.contains("PUT jobs/"), "{shown}");
+}
+
+#[tokio::test]
 async fn the_report_of_a_dry_run_has_the_requests_as_data() {
     let world = World::with_wine().await;
     let inputs = [("file", "data.yml"), ("dry-run", "true")];
@@ -37,7 +82,7 @@ async fn the_report_of_a_dry_run_has_the_requests_as_data() {
     assert_eq!(plan["uploads"][0]["files"], 1, "{plan}");
     let request = &plan["requests"][0];
     assert_eq!(request["method"], "PUT");
-    assert_eq!(request["path"], "data/wine/versions/<next version>");
+    assert_eq!(request["path"], "data/wine/versions/1");
     assert_eq!(request["body"]["properties"]["dataType"], "uri_file");
 }
 

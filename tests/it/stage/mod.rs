@@ -3,12 +3,16 @@
 mod assets;
 mod connect;
 mod create_compute;
+mod create_schedule;
 mod dry_run;
+mod endpoints;
 mod interrupted;
 mod kit;
+mod models;
 mod read_config;
 mod refused;
 mod run_job;
 mod secrets;
 mod sign_in;
+mod smoke_test;
 mod taxi;

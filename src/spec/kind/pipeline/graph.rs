@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
-use super::step::{self, Direction, Planning, PortType, Step};
+use super::step::{self, Direction, Planning, PortType, Step, StepSource};
 use crate::spec::binding;
-use crate::spec::component::literal_type;
+use crate::spec::component::{Port, literal_type};
 use crate::spec::draft::Object;
 use crate::spec::fields::Field;
 use crate::spec::io::{Input, Output};
@@ -36,6 +36,23 @@ impl Ports {
             outputs: outputs.collect(),
         }
     }
+
+    /// Those of a component.
+    pub(in crate::spec) fn of_declarations(
+        inputs: &[(String, Port)],
+        outputs: &[(String, Port)],
+    ) -> Self {
+        let sources = |ports: &[(String, Port)]| {
+            ports
+                .iter()
+                .map(|(name, port)| (name.clone(), (port.kind.clone(), port.mode.clone())))
+                .collect()
+        };
+        Self {
+            inputs: sources(inputs),
+            outputs: sources(outputs),
+        }
+    }
 }
 
 fn input_source(input: &Input<'_>) -> Source {
@@ -51,6 +68,64 @@ pub(in crate::spec) struct Planned {
     pub(in crate::spec) jobs: Object,
     /// What is wrong if nothing around the pipeline has a compute for its steps.
     pub(in crate::spec) without_compute: Vec<Problem>,
+    /// The names of all steps.
+    pub(in crate::spec) steps: Vec<String>,
+    /// In the order of the steps.
+    pub(in crate::spec) bindings: Vec<Binding>,
+}
+
+impl Planned {
+    /// Whether a step's inputs or outputs lead to or come from another step.
+    pub(super) fn is_connected(&self, step: &str) -> bool {
+        self.bindings.iter().any(|binding| {
+            let from = binding.target.strip_prefix("parent.jobs.");
+            let source = from.and_then(|rest| rest.split('.').next());
+            source.is_some_and(|source| binding.step == step || source == step)
+        })
+    }
+}
+
+/// An input of a step whose value is an expression.
+#[derive(Debug, Clone)]
+pub(in crate::spec) struct Binding {
+    pub(in crate::spec) step: String,
+    pub(in crate::spec) port: String,
+    /// What it refers to: `parent.inputs.x`, `parent.jobs.a.outputs.y`.
+    pub(in crate::spec) target: String,
+    /// The inputs of the pipeline that it names.
+    pub(in crate::spec) inputs: Vec<String>,
+    /// Whether the component cannot do without it; `None` where the component is not at hand.
+    pub(in crate::spec) required: Option<bool>,
+    /// Whether there are blanks inside of the braces.
+    pub(in crate::spec) spaced: bool,
+}
+
+fn bindings<'s>(step: &'s Step<'_>) -> impl Iterator<Item = Binding> + 's {
+    step.inputs.iter().filter_map(|(port, input)| {
+        let text = match input {
+            Input::Literal { node, .. } => node.as_text()?,
+            Input::Asset(asset) => asset.binding()?,
+        };
+        if !binding::is_whole(text) {
+            return None;
+        }
+        let target = *binding::targets(text).first()?;
+        let required = match &step.source {
+            StepSource::Inline => Some(true),
+            // What the component does not declare is not given to it.
+            StepSource::Local(component) => Some(component.input(port)?.optional != Some(true)),
+            StepSource::Registered(_) => None,
+        };
+        let input = target.strip_prefix("parent.inputs.").map(str::to_owned);
+        Some(Binding {
+            step: step.name.to_owned(),
+            port: (*port).to_owned(),
+            target: target.to_owned(),
+            spaced: !text.contains(&format!("{{{{{target}}}}}")),
+            inputs: input.into_iter().collect(),
+            required,
+        })
+    })
 }
 
 /// What the steps of a pipeline can refer to.
@@ -73,13 +148,18 @@ pub(in crate::spec) fn plan(
         steps: Vec::new(),
         unread: Vec::new(),
     };
-    for (name, field) in &field.entries(&mut session.report)? {
+    let entries = field.entries(&mut session.report)?;
+    for (name, field) in &entries {
         match step::read(session, name, field, base) {
             Some(step) => graph.steps.push(step),
             None => graph.unread.push(name),
         }
     }
-    let mut planned = Planned::default();
+    let mut planned = Planned {
+        steps: entries.iter().map(|(name, _)| (*name).to_owned()).collect(),
+        bindings: graph.steps.iter().flat_map(bindings).collect(),
+        ..Planned::default()
+    };
     let mut planning = Planning {
         session,
         graph: &graph,
@@ -107,6 +187,9 @@ impl Graph<'_> {
             ));
         }
         match binding::path(expression).as_slice() {
+            [.., name] if name.contains('.') => Err(format!(
+                "a step that says itself what to run cannot bind to `{name}`, which is part of a group; let it run a component"
+            )),
             ["parent", "inputs", name] => declared(&self.ports.inputs, "input", name),
             ["parent", "outputs", name] => declared(&self.ports.outputs, "output", name),
             ["parent", "jobs", step, direction, name] => {

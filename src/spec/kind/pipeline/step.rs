@@ -2,8 +2,10 @@
 //! are read, then each is planned, because an inline step takes the types of its ports from what they are bound to. A type is one
 //! file here and one row in [`STEPS`].
 
+mod automl;
 mod command;
 mod parallel;
+mod pipeline;
 mod ports;
 mod settings;
 mod source;
@@ -20,9 +22,9 @@ use super::graph::Graph;
 use crate::spec::binding::{self, pattern};
 use crate::spec::component;
 use crate::spec::draft::{Draft, Object};
-use crate::spec::fields::{Case, Field, Fields};
+use crate::spec::fields::{Field, Fields};
 use crate::spec::io::{Input, Output};
-use crate::spec::problem::{Problem, Report};
+use crate::spec::problem::{Problem, Report, nearest};
 use crate::spec::python;
 use crate::spec::reference::pipeline_compute_id;
 use crate::spec::session::Session;
@@ -61,7 +63,7 @@ static STEPS: &[StepType] = &[
     },
     StepType {
         name: "parallel",
-        marks: &["task"],
+        marks: &["mini_batch_size", "input_data"],
         read: parallel::read,
         plan: parallel::plan,
         port: ports::of_component_or_values,
@@ -88,10 +90,24 @@ static STEPS: &[StepType] = &[
         plan: transfer::plan,
         port: ports::of_component_or_values,
     },
+    StepType {
+        name: "pipeline",
+        marks: &[],
+        read: pipeline::read,
+        plan: pipeline::plan,
+        port: ports::of_component_or_values,
+    },
+    StepType {
+        name: "automl",
+        marks: &["task"],
+        read: automl::read,
+        plan: automl::plan,
+        port: automl::port,
+    },
 ];
 
-/// Types of steps that the service has and this version has not.
-const LATER: [&str; 2] = ["pipeline", "automl"];
+/// Control flow, which the SDK refuses in YAML unless a private preview is switched on.
+const CONTROL_FLOW: [&str; 3] = ["if_else", "do_while", "parallel_for"];
 
 const NO_COMPUTE: &str =
     "no compute: set `compute` here or for the pipeline, or `settings.default_compute`";
@@ -161,29 +177,31 @@ pub(super) struct Planning<'p, 'f, 'n> {
 }
 
 impl Planning<'_, '_, '_> {
-    /// The step's own compute; the pipeline has to have one where there is none.
     fn put_compute(&mut self, step: &Step<'_>, fields: &mut Fields<'_>, body: &mut Object) {
+        body.put_some("computeId", self.compute(step, fields));
+    }
+
+    /// The step's own compute; the pipeline has to have one where there is none.
+    fn compute(&mut self, step: &Step<'_>, fields: &mut Fields<'_>) -> Option<Draft> {
         let Some(field) = fields.take("compute") else {
             self.without_compute.push(Problem {
                 place: step.field.node.place(),
                 field: step.field.path.clone(),
                 message: NO_COMPUTE.into(),
             });
-            return;
+            return None;
         };
-        self.put_compute_of(&field, body);
+        self.compute_of(&field)
     }
 
-    fn put_compute_of(&mut self, field: &Field<'_>, body: &mut Object) {
-        if let Some(text) = field.text(&mut self.session.report) {
-            let id = if binding::is_whole(&text) {
-                Some(Draft::from(text))
-            } else if text.eq_ignore_ascii_case("local") {
-                pipeline_compute_id(self.session, field, "local")
-            } else {
-                pipeline_compute_id(self.session, field, &text)
-            };
-            body.put_some("computeId", id);
+    fn compute_of(&mut self, field: &Field<'_>) -> Option<Draft> {
+        let text = field.text(&mut self.session.report)?;
+        if binding::is_whole(&text) {
+            Some(Draft::from(text))
+        } else if text.eq_ignore_ascii_case("local") {
+            pipeline_compute_id(self.session, field, "local")
+        } else {
+            pipeline_compute_id(self.session, field, &text)
         }
     }
 }
@@ -201,7 +219,7 @@ fn put_unknown(mut fields: Fields<'_>, body: &mut Object) {
         "id",
     ]);
     for (name, node) in fields.rest() {
-        if !(node.is_null() || node.entries().is_some_and(<[_]>::is_empty)) {
+        if !node.is_void() {
             body.put(name, python::json_of(node));
         }
     }
@@ -277,12 +295,18 @@ fn choose(session: &mut Session<'_>, field: &Field<'_>, base: &Path) -> Option<&
 
 fn named(field: &Field<'_>, report: &mut Report) -> Option<&'static StepType> {
     let text = field.text(report)?;
-    if LATER.contains(&text.as_str()) && STEPS.iter().all(|kind| kind.name != text) {
-        let message = format!("steps of type `{text}` are not supported by this version");
+    if CONTROL_FLOW.contains(&text.as_str()) {
+        let message =
+            format!("`{text}` is a private preview that Microsoft's tools refuse in YAML, too");
         field.problem(report, message);
         return None;
     }
-    let names: Vec<_> = STEPS.iter().map(|kind| kind.name).collect();
-    let word = field.choice(report, &names, Case::Lower)?;
-    STEPS.iter().find(|kind| kind.name == word)
+    let word = text.to_lowercase();
+    let found = STEPS.iter().find(|kind| kind.name == word);
+    if found.is_none() {
+        let names = STEPS.iter().map(|kind| kind.name);
+        let message = format!("`{text}` is not a type of step{}", nearest(&word, names));
+        field.problem(report, message);
+    }
+    found
 }

@@ -108,13 +108,10 @@ pub(super) fn put_inputs(
     let declared = component.map(|component| component.inputs.as_slice());
     for (name, port) in declared.unwrap_or_default() {
         let given = step.inputs.iter().any(|(known, _)| known == name);
-        if !given && !port.optional && !port.has_default {
+        if !given && port.optional != Some(true) && port.default.is_none() {
             let path = format!("{}.inputs.{name}", step.field.path);
-            planning.session.report.add(
-                step.field.node,
-                &path,
-                "the component needs this input and has no default for it",
-            );
+            let report = &mut planning.session.report;
+            report.add(step.field.node, &path, component::NEEDS_INPUT);
         }
     }
     let session = &mut *planning.session;

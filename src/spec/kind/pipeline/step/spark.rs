@@ -97,7 +97,7 @@ fn put_machine(
         machine.and_then(|field| spark::resources(&field, Spelling::Step, word, report));
     body.put_some("resources", resources);
     if let Some(field) = compute {
-        planning.put_compute_of(&field, body);
+        body.put_some("computeId", planning.compute_of(&field));
     }
 }
 

@@ -45,7 +45,7 @@ pub(super) fn plan<'n>(planning: &mut Planning<'_, '_, 'n>, step: &Step<'n>) -> 
         .take("resources")
         .and_then(|field| Resources::read(&field, Unknown::Refused, report))
         .unwrap_or_default();
-    body.put_filled("resources", resources.written());
+    body.put_filled("resources", resources.yaml());
     planning.put_compute(step, &mut fields, &mut body);
     fields.without_effect(&["name", "services", "identity"]);
     put_unknown(fields, &mut body);
@@ -61,7 +61,9 @@ pub(super) fn plan<'n>(planning: &mut Planning<'_, '_, 'n>, step: &Step<'n>) -> 
             let mut open = component.clone();
             // What the sweep chooses needs no value.
             for (name, port) in &mut open.inputs {
-                port.optional |= is_searched(&step.field, name);
+                if is_searched(&step.field, name) {
+                    port.optional = Some(true);
+                }
             }
             Some(open)
         }

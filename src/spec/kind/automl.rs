@@ -1,0 +1,395 @@
+//! `type: automl`: the service looks for the best model by itself. The tasks are tables of fields; what a job or a step of a pipeline
+//! has besides, and where its data comes from, is here. It does not know the graph of a pipeline.
+
+mod images;
+mod shape;
+mod space;
+mod sweep;
+mod tables;
+mod texts;
+mod words;
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::spec::draft::{Draft, Object};
+use crate::spec::fields::{Case, Field, Fields};
+use crate::spec::io::{self, Keys, Output, Spelling, Texts};
+use crate::spec::job::{self, Compute};
+use crate::spec::problem::{Report, nearest};
+use crate::spec::python;
+use crate::spec::session::Session;
+use crate::spec::settings::{self, Resources, Unknown};
+
+use shape::{Row, Shape, read_rows, row};
+
+const API: &str = "2024-01-01-preview";
+
+/// A task.
+struct Task {
+    /// The word under `task`.
+    name: &'static str,
+    /// As the service spells it.
+    sent: &'static str,
+    rows: [&'static [Row]; 2],
+    data: &'static [Data],
+}
+
+/// Data that a task takes.
+struct Data {
+    yaml: &'static str,
+    required: bool,
+    /// Whether a job sends it.
+    sent: bool,
+}
+
+impl Data {
+    fn take<'n>(&self, fields: &mut Fields<'n>, report: &mut Report) -> Option<Field<'n>> {
+        if self.required {
+            fields.required(self.yaml, report)
+        } else {
+            fields.take(self.yaml)
+        }
+    }
+}
+
+const TRAINING: Data = Data {
+    yaml: "training_data",
+    required: true,
+    sent: true,
+};
+const VALIDATION: Data = Data {
+    yaml: "validation_data",
+    required: false,
+    sent: true,
+};
+const TABLES: &[Data] = &[
+    TRAINING,
+    VALIDATION,
+    Data {
+        yaml: "test_data",
+        required: false,
+        sent: true,
+    },
+];
+const TEXTS: &[Data] = &[TRAINING, VALIDATION];
+/// The SDK takes test data for images, and the service has no place for it.
+const IMAGES: &[Data] = &[
+    TRAINING,
+    VALIDATION,
+    Data {
+        yaml: "test_data",
+        required: false,
+        sent: false,
+    },
+];
+
+static TASKS: [Task; 10] = [
+    Task {
+        name: "classification",
+        sent: "Classification",
+        rows: [tables::COMMON, tables::CLASSIFICATION],
+        data: TABLES,
+    },
+    Task {
+        name: "regression",
+        sent: "Regression",
+        rows: [tables::COMMON, tables::REGRESSION],
+        data: TABLES,
+    },
+    Task {
+        name: "forecasting",
+        sent: "Forecasting",
+        rows: [tables::COMMON, tables::FORECASTING],
+        data: TABLES,
+    },
+    Task {
+        name: "text_classification",
+        sent: "TextClassification",
+        rows: [texts::COMMON, texts::CLASSIFICATION],
+        data: TEXTS,
+    },
+    Task {
+        name: "text_classification_multilabel",
+        sent: "TextClassificationMultilabel",
+        rows: [texts::COMMON, texts::MULTILABEL],
+        data: TEXTS,
+    },
+    Task {
+        name: "text_ner",
+        sent: "TextNER",
+        rows: [texts::COMMON, texts::NER],
+        data: TEXTS,
+    },
+    Task {
+        name: "image_classification",
+        sent: "ImageClassification",
+        rows: [images::COMMON, images::CLASSIFICATION],
+        data: IMAGES,
+    },
+    Task {
+        name: "image_classification_multilabel",
+        sent: "ImageClassificationMultilabel",
+        rows: [images::COMMON, images::MULTILABEL],
+        data: IMAGES,
+    },
+    Task {
+        name: "image_object_detection",
+        sent: "ImageObjectDetection",
+        rows: [images::COMMON, images::DETECTION],
+        data: IMAGES,
+    },
+    Task {
+        name: "image_instance_segmentation",
+        sent: "ImageInstanceSegmentation",
+        rows: [images::COMMON, images::DETECTION],
+        data: IMAGES,
+    },
+];
+
+impl Task {
+    /// The SDK tells tasks apart by the exact word; `None` after the problem is reported.
+    fn read(fields: &mut Fields<'_>, report: &mut Report) -> Option<&'static Self> {
+        let field = fields.required("task", report)?;
+        let text = field.text(report)?;
+        let task = TASKS.iter().find(|task| task.name == text);
+        if task.is_none() {
+            let names = TASKS.iter().map(|task| task.name);
+            let hint = match python::camel_to_snake(&text) {
+                snake if names.clone().any(|name| name == snake) => {
+                    format!("; did you mean `{snake}`?")
+                }
+                _ => nearest(&text, names.clone()),
+            };
+            let listed: Vec<_> = names.map(|name| format!("`{name}`")).collect();
+            let message = format!("`{text}` is not one of {}{hint}", listed.join(", "));
+            field.problem(report, message);
+        }
+        task
+    }
+
+    /// What the task says of itself besides its data.
+    fn settings(&self, fields: &mut Fields<'_>, spelling: Spelling, report: &mut Report) -> Object {
+        let mut body = Object::default();
+        for rows in self.rows {
+            for (key, value) in read_rows(fields, rows, spelling, report) {
+                body.put(key, value);
+            }
+        }
+        body
+    }
+}
+
+pub(super) fn translate(session: &mut Session<'_>, mut fields: Fields<'_>, base: &Path) {
+    let mut body = Object::default();
+    body.put("jobType", "AutoML");
+    let name = job::names(session, &mut fields, &mut body);
+    let report = &mut session.report;
+    if let Some(kind) = fields.take("type") {
+        kind.choice(report, &["automl"], Case::Exact);
+    }
+    put_beside(&mut fields, &mut body, report);
+    let outputs = fields
+        .take("outputs")
+        .map(|field| io::read_outputs(&field, Texts::Refused, Some(Keys::Plain), report))
+        .unwrap_or_default();
+    let mut declared = Object::default();
+    for (name, output) in &outputs {
+        declared.put(*name, untyped(output).job_body());
+    }
+    body.put_filled("outputs", declared);
+    if let Some(field) = fields.take("compute") {
+        match job::compute(session, &field) {
+            Some(Compute::Id(id)) => body.put("computeId", id),
+            Some(Compute::Local) => field.problem(
+                &mut session.report,
+                "AutoML does not run on the machine that submits it; name a compute or `serverless`",
+            ),
+            None => {}
+        }
+    }
+    if let Some(task) = Task::read(&mut fields, &mut session.report) {
+        let mut details = Object::default();
+        details.put("taskType", task.sent);
+        for data in task.data {
+            let table = data
+                .take(&mut fields, &mut session.report)
+                .and_then(|field| table(session, &field, base));
+            if data.sent {
+                details.put_some(shape::camel(data.yaml), table);
+            }
+        }
+        details.append(task.settings(&mut fields, Spelling::Job, &mut session.report));
+        body.put("taskDetails", details);
+        fields.refuse_rest(&mut session.report);
+    }
+    job::submit(session, name, API, body);
+}
+
+/// Data of a job, which sends nothing but its place.
+fn table(session: &mut Session<'_>, field: &Field<'_>, base: &Path) -> Option<Object> {
+    let asset = io::read_table(field, &mut session.report)?;
+    let mut body = Object::default();
+    body.put("jobInputType", "mltable");
+    body.put("uri", asset.uri(session, base)?);
+    Some(body)
+}
+
+/// The SDK forgets the types of an AutoML job's outputs.
+fn untyped(output: &Output) -> Output {
+    match output {
+        Output::Asset(asset) => {
+            let mut asset = asset.clone();
+            asset.kind = "uri_folder".into();
+            Output::Asset(asset)
+        }
+        Output::Bare | Output::Bound(_) | Output::Path(_) => output.clone(),
+    }
+}
+
+/// What a job of its own has besides its task. Resources, queue and services go to the service as YAML spells them: the SDK hands
+/// over its own objects here.
+fn put_beside(fields: &mut Fields<'_>, body: &mut Object, report: &mut Report) {
+    body.put_some("properties", fields.read("properties", report, io::texts));
+    body.put_some(
+        "identity",
+        fields
+            .take("identity")
+            .and_then(|field| settings::identity(&field, Spelling::Job, report)),
+    );
+    let resources = fields
+        .take("resources")
+        .and_then(|field| Resources::read(&field, Unknown::Refused, report));
+    body.put_some("resources", resources.map(|resources| resources.spec()));
+    for (key, row) in BESIDE {
+        let found = read_rows(fields, &[row], Spelling::Step, report);
+        body.put_some(key, found.into_values().next());
+    }
+}
+
+/// Under which name a job sends what it spells like a step.
+const BESIDE: [(&str, Row); 4] = [
+    ("environmentId", row("environment_id", Shape::Text)),
+    (
+        "environmentVariables",
+        row("environment_variables", Shape::TextMap),
+    ),
+    ("services", row("services", Shape::Other(raw_services))),
+    ("queueSettings", row("queue_settings", Shape::Table(QUEUE))),
+];
+
+const QUEUE: &[Row] = &[
+    row(
+        "job_tier",
+        Shape::Lower(&["spot", "basic", "standard", "premium", "null"]),
+    ),
+    row("priority", Shape::Lower(&["low", "medium", "high"])),
+];
+
+/// Services as YAML has them, with the type that they turn out to be of.
+fn raw_services(field: &Field<'_>, _spelling: Spelling, report: &mut Report) -> Option<Value> {
+    settings::services(field, Spelling::Job, report)?;
+    let entries = field.entries(report)?;
+    let services = entries.into_iter().filter_map(|(name, field)| {
+        let Value::Object(mut service) = python::json_of(field.node) else {
+            return None;
+        };
+        let kind = field.node.get("type").and_then(|node| node.as_text());
+        let kind = kind.map_or_else(
+            || {
+                let is_board = service.contains_key("log_dir");
+                String::from(if is_board { "tensor_board" } else { "ssh" })
+            },
+            str::to_lowercase,
+        );
+        service.remove("type");
+        if ["ssh", "tensor_board", "vs_code", "jupyter_lab"].contains(&kind.as_str()) {
+            service.insert("type".into(), kind.into());
+        }
+        Some((name.to_owned(), Value::Object(service)))
+    });
+    Some(Value::Object(services.collect()))
+}
+
+/// What a step of a pipeline has besides its task.
+const BESIDE_IN_STEPS: &[Row] = &[
+    row("display_name", Shape::Text),
+    row("description", Shape::Text),
+    row("experiment_name", Shape::Text),
+    row("tags", Shape::TextMap),
+    row("properties", Shape::TextMap),
+    row("environment_id", Shape::Text),
+    row("environment_variables", Shape::TextMap),
+    row("identity", Shape::Other(raw_identity)),
+    row("services", Shape::Other(raw_services)),
+    row("queue_settings", Shape::Table(QUEUE)),
+];
+
+fn raw_identity(field: &Field<'_>, _spelling: Spelling, report: &mut Report) -> Option<Value> {
+    settings::identity(field, Spelling::Job, report)?;
+    let mut identity = python::json_of(field.node);
+    let kind = identity["type"].as_str().map(python::camel_to_snake);
+    identity["type"] = match kind.as_deref() {
+        Some("managed") => "managed_identity".into(),
+        kind => kind.into(),
+    };
+    Some(identity)
+}
+
+/// Everything of a step in a pipeline but its name, type, compute and outputs. The fields let expressions stand for values.
+pub(super) fn put_step(
+    session: &mut Session<'_>,
+    mut fields: Fields<'_>,
+    base: &Path,
+    body: &mut Object,
+) {
+    fields.read_only(&["$schema", "id", "creation_context", "status", "log_files"]);
+    let report = &mut session.report;
+    fields.text("name", report);
+    for (key, value) in read_rows(&mut fields, BESIDE_IN_STEPS, Spelling::Step, report) {
+        body.put(key, value);
+    }
+    let resources = fields
+        .take("resources")
+        .and_then(|field| Resources::read(&field, Unknown::Refused, report));
+    body.put_some("resources", resources.map(|resources| resources.yaml()));
+    let Some(task) = Task::read(&mut fields, report) else {
+        return;
+    };
+    body.put("task", task.name);
+    for data in task.data {
+        let table = data
+            .take(&mut fields, &mut session.report)
+            .and_then(|field| step_table(session, &field, base));
+        if data.sent {
+            body.put_some(data.yaml, table);
+        }
+    }
+    body.append(task.settings(&mut fields, Spelling::Step, &mut session.report));
+    fields.refuse_rest(&mut session.report);
+}
+
+/// Data of a step: an expression or another text as it is; a mapping as the text that Python makes of it, which is what the SDK sends.
+fn step_table(session: &mut Session<'_>, field: &Field<'_>, base: &Path) -> Option<Draft> {
+    if field.node.entries().is_none() {
+        return field.text(&mut session.report).map(Draft::from);
+    }
+    let asset = io::read_table(field, &mut session.report)?;
+    let place = match asset.binding() {
+        Some(expression) => Draft::from(expression),
+        None => asset.uri(session, base)?,
+    };
+    let mut rest = String::new();
+    for (key, value) in [("mode", &asset.mode), ("datastore", &asset.datastore)] {
+        if let Some(value) = value {
+            rest += &format!(", '{key}': {}", python::quoted(value));
+        }
+    }
+    let start = format!("{{'type': {}, 'path': ", python::quoted(&asset.kind));
+    Some(
+        place
+            .quoted(python::quoted)
+            .enclosed(&start, &format!("{rest}}}")),
+    )
+}
