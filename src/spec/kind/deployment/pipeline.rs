@@ -100,7 +100,7 @@ fn of_job(session: &mut Session<'_>, field: &Field<'_>) -> Option<Draft> {
         "sourceJobId": job,
         "_source": "YAML.COMPONENT",
     });
-    let version = component::anonymous_version(&spec);
+    let version = component::content_guid(&spec);
     let mut body = Object::default();
     let properties: Value =
         json!({"componentSpec": spec, "isAnonymous": true, "isArchived": false});
