@@ -19,8 +19,8 @@ use super::connection::Cut;
 use super::endpoint::Kind;
 use super::fault::Fault;
 use super::handler::{
-    asset, compute, datastore, endpoint, entra, history, job, metadata, mlflow, oidc, operation,
-    schedule, workspace,
+    asset, batch_job, compute, datastore, endpoint, entra, history, job, metadata, mlflow, oidc,
+    operation, schedule, workspace,
 };
 use super::problem::Problem;
 use super::record;
@@ -183,6 +183,13 @@ fn dispatch(state: &Arc<State>, call: &Call) -> Reply {
         ("POST", ["oidc", "azure-pipelines"]) => oidc::azure_pipelines(state, call),
         ("GET", ["" | "studio"]) => Ok(studio::index(state)),
         ("GET", ["studio", "runs", name]) => studio::run(state, name),
+        (_, ["batch", endpoint, "jobs", rest @ ..]) => {
+            batch_job::handle(state, call, endpoint, rest)
+        }
+        (_, ["mferp", "managementfrontend", "subscriptions", rest @ ..]) => {
+            let rest = in_workspace(state, rest)?;
+            batch_job::list_below(state, call, rest)
+        }
         (_, ["subscriptions", rest @ ..]) => arm(state, call, rest),
         (_, [plane, "v1.0" | "v2.0", "subscriptions", rest @ ..])
             if is(plane, "history") || is(plane, "data") || is(plane, "mlflow") =>

@@ -1,6 +1,7 @@
 //! Components: the specification that the service gets, and the interface that a pipeline's steps are checked against. A component
 //! without a name of its own is anonymous and the service names it. A type is one file here and one row in [`TYPES`].
 
+mod automl;
 mod command;
 mod known;
 mod pipeline;
@@ -49,10 +50,14 @@ static TYPES: &[ComponentType] = &[
         name: "pipeline",
         read: pipeline::read,
     },
+    ComponentType {
+        name: "automl",
+        read: automl::read,
+    },
 ];
 
 /// Types of components that the service has and this version has not.
-const LATER: [&str; 5] = ["parallel", "spark", "import", "data_transfer", "automl"];
+const LATER: [&str; 4] = ["parallel", "spark", "import", "data_transfer"];
 
 /// A component that is defined in this project.
 #[derive(Debug, Clone)]

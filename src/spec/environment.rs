@@ -96,16 +96,10 @@ pub(super) fn of_deployment(
     field: &Field<'_>,
     base: &Path,
 ) -> Option<Draft> {
-    let has = |name: &str| field.node.get(name);
-    if has("name").is_some() {
+    if field.node.get("name").is_some() {
         let fields = field.fields(&mut session.report)?;
         let request = register(session, fields, base)?;
         return Some(Draft::reference(Reference::Answer(request)));
-    }
-    if let Some(version) = has("version") {
-        let version = Field::at_path(version, &format!("{}.version", field.path));
-        version.problem(&mut session.report, "a version needs a `name` too");
-        return None;
     }
     if field
         .node

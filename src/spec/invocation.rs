@@ -41,6 +41,12 @@ pub fn invoke_types() -> impl Iterator<Item = &'static str> {
     TYPES.iter().map(|(word, _)| *word)
 }
 
+/// How the endpoint spells a type.
+pub fn invoke_type(word: &str) -> Option<&'static str> {
+    let row = TYPES.iter().find(|(known, _)| *known == word);
+    row.map(|(_, spelled)| *spelled)
+}
+
 /// The plan whose last request's body is the `inputData` of the invoke. That request is not one to Resource Manager: it is not
 /// sent, but its uploads and references are what there is to make ready.
 pub fn invocation(
@@ -55,10 +61,9 @@ pub fn invocation(
             .kind
             .clone()
             .unwrap_or_else(|| kind_of(&input.value, working_directory, files));
-        let spelled = TYPES.iter().find(|(word, _)| *word == kind);
         let node = Node::text_input(&input.value);
         let field = Field::at_path(&node, input.name.as_deref().unwrap_or("input"));
-        let Some((_, spelled)) = spelled else {
+        let Some(spelled) = invoke_type(&kind) else {
             let words: Vec<_> = invoke_types().collect();
             let message = format!(
                 "`{kind}` is no type of an input; types are {}",
@@ -68,7 +73,7 @@ pub fn invocation(
             continue;
         };
         let mut body = Object::default();
-        body.put("jobInputType", *spelled);
+        body.put("jobInputType", spelled);
         if kind == LITERAL {
             // Literals keep their JSON type; what is no JSON is text.
             let json = serde_json::from_str::<serde_json::Value>(&input.value).ok();
@@ -84,7 +89,7 @@ pub fn invocation(
             }
         }
         data.put(
-            input.name.clone().unwrap_or_else(|| (*spelled).to_owned()),
+            input.name.clone().unwrap_or_else(|| spelled.to_owned()),
             body,
         );
     }

@@ -26,7 +26,7 @@ mod sweep;
 pub mod yaml;
 
 pub use files::LocalFiles;
-pub use invocation::{InvokeInput, LITERAL, invocation, invoke_types};
+pub use invocation::{InvokeInput, LITERAL, invocation, invoke_type, invoke_types};
 pub use plan::Plan;
 pub use problem::{Problem, Problems};
 

@@ -101,13 +101,18 @@ pub enum Target {
         endpoint: String,
         name: String,
     },
-    /// `components/azureml_anonymous/versions/<hash>`: the service answers with an id of its own.
+    /// `components/azureml_anonymous/versions/<hash>`: the service answers with an id of its own. Of the version [`FIRST`] what is
+    /// there already is taken.
     Anonymous {
         collection: &'static str,
         name: String,
         version: String,
     },
 }
+
+/// A deployment of a pipeline in a file is looked up under this version of the anonymous component before it is registered, as the
+/// SDK does.
+pub const FIRST: &str = "1";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Version {
@@ -157,4 +162,38 @@ pub enum Reference {
     OwnName,
     /// The version that [`Version::Next`] or [`Version::LatestOrNext`] of a request came to be (a component's spec repeats it).
     VersionOf(usize),
+}
+
+impl Reference {
+    /// The earlier request that completes it.
+    pub fn request(&self) -> Option<usize> {
+        match self {
+            Self::Answer(request) | Self::VersionOf(request) => Some(*request),
+            Self::Workspace
+            | Self::Subscription
+            | Self::ResourceGroup
+            | Self::WorkspaceName
+            | Self::Location
+            | Self::Code(_)
+            | Self::Latest { .. }
+            | Self::UploadUri(_)
+            | Self::OwnName => None,
+        }
+    }
+
+    /// The upload that completes it.
+    pub fn upload(&self) -> Option<usize> {
+        match self {
+            Self::Code(upload) | Self::UploadUri(upload) => Some(*upload),
+            Self::Workspace
+            | Self::Subscription
+            | Self::ResourceGroup
+            | Self::WorkspaceName
+            | Self::Location
+            | Self::Answer(_)
+            | Self::Latest { .. }
+            | Self::OwnName
+            | Self::VersionOf(_) => None,
+        }
+    }
 }

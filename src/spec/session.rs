@@ -10,7 +10,8 @@ use super::component::Known;
 use super::draft::Object;
 use super::fields::Field;
 use super::plan::{
-    Destination, Existing, Expectation, LocalFile, Plan, Reference, Request, Seal, Target, Upload,
+    Destination, Existing, Expectation, FIRST, LocalFile, Plan, Reference, Request, Seal, Target,
+    Upload,
 };
 use super::problem::{Problems, Report};
 use super::snapshot::{self, Ignoring, Patterns};
@@ -304,6 +305,13 @@ impl<'a> Session<'a> {
     pub(super) fn seal(&mut self, request: usize, seal: Seal) {
         if let Some(request) = self.plan.requests.get_mut(request) {
             request.seal = Some(seal);
+        }
+    }
+
+    /// Whether an anonymous component is there already counts first.
+    pub(super) fn look_for_first(&mut self, request: usize) {
+        if let Target::Anonymous { version, .. } = &mut self.plan.requests[request].target {
+            FIRST.clone_into(version);
         }
     }
 

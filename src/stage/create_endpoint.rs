@@ -63,7 +63,7 @@ async fn create(
     let (there, asked) = {
         let _phase = context.phase("looking up", PhaseKind::Working);
         let there = async { Ok(endpoints::endpoint(azure, family, &endpoint).await?) };
-        futures::try_join!(there, execution.resolved()).map_err(|error: ApplyError| error)?
+        futures::try_join!(there, execution.last_body()).map_err(|error: ApplyError| error)?
     };
     if let Some(there) = there.as_ref().filter(|there| there.is_busy()) {
         context.note(format!(
@@ -73,11 +73,12 @@ async fn create(
         ));
     }
     let budget = Budget::Deadline(context.timeout_or(endpoints::USUAL));
-    let mut existed = false;
+    // As it was before the first write, whose answer may be lost.
+    let mut existed = None;
     let (now, written) = {
         let _phase = context.phase("writing and waiting", PhaseKind::Waiting);
         put_endpoint(azure, family, &endpoint, there, budget, |there| {
-            existed |= there.is_some();
+            existed.get_or_insert(there.is_some());
             body(there, &asked, stated)
         })
         .await?
@@ -85,8 +86,8 @@ async fn create(
     let now = now.ok_or_else(|| anyhow::anyhow!("nothing was written and nothing is there"))?;
     let change = match (existed, written) {
         (_, false) => Change::Unchanged,
-        (true, true) => Change::Updated,
-        (false, true) => Change::Created,
+        (Some(false), true) => Change::Created,
+        (Some(true) | None, true) => Change::Updated,
     };
     Ok((now, change))
 }

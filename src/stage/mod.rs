@@ -19,6 +19,7 @@ pub mod register_datastore;
 pub mod register_environment;
 pub mod register_model;
 pub mod rollback;
+pub mod rollout;
 pub mod run_job;
 mod sign_in;
 pub mod smoke_test;
@@ -39,15 +40,16 @@ pub static STAGES: &[&Stage] = &[
     &create_compute::STAGE,
     &register_datastore::STAGE,
     &register_data::STAGE,
-    &register_model::STAGE,
     &register_component::STAGE,
     &run_job::STAGE,
-    &smoke_test::STAGE,
-    &create_schedule::STAGE,
+    &register_model::STAGE,
     &create_endpoint::STAGE,
     &create_deployment::STAGE,
+    &smoke_test::STAGE,
     &allocate_traffic::STAGE,
+    &rollout::STAGE,
     &rollback::STAGE,
+    &create_schedule::STAGE,
 ];
 
 /// The stage of that name.

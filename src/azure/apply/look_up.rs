@@ -51,7 +51,8 @@ impl Execution {
         named?;
         // An upload that nothing needs any more may be in a store that cannot be opened.
         let needed: HashSet<usize> = self
-            .own_requests()
+            .live()
+            .into_iter()
             .filter(|index| {
                 let standing = self.symbols.requests[*index].standing.get();
                 !matches!(standing, Some(Standing::Unchanged { .. }))

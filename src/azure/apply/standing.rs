@@ -1,16 +1,18 @@
 //! How things stand with what a request writes: absent, the same, or to be changed, and under which version. Reads only.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::compare::{Comparison, Scope};
 use super::look_up::{container, get, text};
 use super::resolve::deployment;
 use super::seal::{self, When};
-use super::symbols::Standing;
+use super::symbols::{Standing, references_of};
 use super::{ApplyError, Execution, compute, schedule, served};
 use crate::azure::Address;
 use crate::azure::endpoints::Family;
-use crate::spec::plan::{Request, Target, Version};
+use crate::spec::plan::{FIRST, Reference, Request, Target, Version};
 
 impl Execution {
     /// How things stand with a request's target.
@@ -19,6 +21,19 @@ impl Execution {
         let request = &self.plan.requests[index];
         let ask = || async {
             match &request.target {
+                Target::Anonymous {
+                    collection,
+                    name,
+                    version,
+                } if version == FIRST => {
+                    let path = format!("{}/versions/{FIRST}", container(collection, name));
+                    let there = self.if_there(get(&path, request.api_version)).await?;
+                    let id = format!("{}/{path}", self.azure.workspace());
+                    Ok(there.map_or_else(
+                        || write_new(None),
+                        |there| unchanged(there.body, Some(FIRST.to_owned()), &id),
+                    ))
+                }
                 Target::Anonymous { .. } => Ok(Standing::Write {
                     version: None,
                     exists: false,
@@ -64,6 +79,30 @@ impl Execution {
         };
         let cell = &self.symbols.requests[index].standing;
         Box::pin(cell.get_or_try_init(ask)).await
+    }
+
+    /// The requests that count, as far as is known by now: what something unchanged is made of was there when that was written.
+    pub(super) fn live(&self) -> HashSet<usize> {
+        let made_of = |index: usize| {
+            let slots = self.plan.requests[index].slots.iter();
+            slots
+                .flat_map(references_of)
+                .filter_map(Reference::request)
+                .filter_map(|part| self.symbols.same_request.get(part).copied())
+        };
+        let parts: HashSet<usize> = self.own_requests().flat_map(made_of).collect();
+        let mut left: Vec<usize> = self
+            .own_requests()
+            .filter(|index| !parts.contains(index))
+            .collect();
+        let mut live = HashSet::new();
+        while let Some(index) = left.pop() {
+            let standing = self.symbols.requests[index].standing.get();
+            if live.insert(index) && !matches!(standing, Some(Standing::Unchanged { .. })) {
+                left.extend(made_of(index));
+            }
+        }
+        live
     }
 
     async fn named(

@@ -49,8 +49,10 @@ impl Execution {
             // What it is made of was there when it was written: nothing to upload, nothing to write.
             Standing::Unchanged { .. } => Ok(()),
             Standing::Write { .. } => {
+                let live = self.live();
                 let before = try_join_all(
                     self.own_requests()
+                        .filter(|index| live.contains(index))
                         .filter(|index| *index != self.symbols.same_request[last])
                         .map(|index| self.written(index, name)),
                 );
@@ -60,14 +62,9 @@ impl Execution {
         }
     }
 
-    /// The body of the last request with everything filled in, for one that goes another way than [`Execution::send`].
+    /// The body of the last request with everything filled in, for one that goes another way than [`Execution::send`]. What the
+    /// plan takes for granted is there then.
     pub async fn last_body(&self) -> Result<Value, ApplyError> {
-        self.body(self.last()?, Own::default()).await
-    }
-
-    /// The body of the last request with everything in it that the service knows; what the plan takes for granted is checked.
-    /// For a resource that is read and written by others.
-    pub async fn resolved(&self) -> Result<Value, ApplyError> {
         let last = self.last()?;
         let (body, ()) = futures::try_join!(self.body(last, Own::default()), self.expectations())?;
         Ok(body)

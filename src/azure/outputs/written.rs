@@ -32,7 +32,9 @@ pub async fn written_outputs(azure: &Azure, run: &str) -> Result<Vec<Written>, A
         let container = open(azure, &store).await?;
         let prefix = path.trim_end_matches('/');
         let entries = container.list(prefix).await?;
-        let files = targets(&entries, prefix, std::path::Path::new(""))?;
+        let mut files = targets(&entries, prefix, std::path::Path::new(""))?;
+        // An empty blob that has the folder's own name is somebody's way to keep the folder.
+        files.retain(|file| file.size > 0 || file.blob != prefix || !path.ends_with('/'));
         let (mut rows, mut left, mut more) = (0, ENOUGH, false);
         for file in &files {
             let wanted = file.size.min(left);

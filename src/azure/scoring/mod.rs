@@ -60,6 +60,7 @@ pub struct Scorer {
     bearer: Secret,
     deployment: Option<String>,
     label: String,
+    shown: String,
 }
 
 impl Scorer {
@@ -80,12 +81,13 @@ impl Scorer {
             bearer: credential(azure, endpoint).await?,
             deployment: deployment.map(str::to_owned),
             label,
+            shown: endpoint.scoring_uri.clone().unwrap_or_default(),
         })
     }
 
-    /// Where the requests go, for people.
-    pub fn address(&self) -> String {
-        super::pipeline::shown(&self.address)
+    /// Where the requests go, as the service spells it.
+    pub fn address(&self) -> &str {
+        &self.shown
     }
 
     /// One call. It is sent again only when it cannot have reached the model: no connection, 429, 503.

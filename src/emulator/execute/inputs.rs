@@ -56,6 +56,17 @@ pub(crate) fn fetch_model(state: &State, id: &str, folder: &Path) -> Result<Path
     download(state, &place, &folder).map_err(|what| format!("Model: {what}"))
 }
 
+/// A text file in a model's folder.
+pub(crate) fn text_in_model(state: &State, id: &str, file: &str) -> Result<String, String> {
+    let place = locate(state, id, "custom_model").map_err(|what| format!("Model: {what}"))?;
+    let path = format!("{}/{file}", place.path.trim_end_matches('/'));
+    let blob = state.blobs.get(&place.container, &path);
+    let blob = blob.map_err(|_refused| format!("Model: it has no file {file}"))?;
+    let bytes = blob.content.all();
+    let bytes = bytes.map_err(|error| format!("Model: {file}: {error}"))?;
+    String::from_utf8(bytes).map_err(|error| format!("Model: {file}: {error}"))
+}
+
 /// Copies a blob, or the blobs of a folder with their relative paths. A file's path, or the folder itself, is what was fetched.
 fn download(state: &State, place: &Place, folder: &Path) -> Result<PathBuf, String> {
     let there =

@@ -3,6 +3,7 @@
 pub(crate) mod asset;
 mod batch_deployment;
 mod batch_endpoint;
+pub(crate) mod batch_job;
 mod code;
 pub(crate) mod component;
 pub(crate) mod compute;

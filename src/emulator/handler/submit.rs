@@ -67,7 +67,7 @@ pub(super) fn put(state: &Arc<State>, call: &Call, name: &str) -> Reply {
     Ok(request::with(answer, "location", &own_url(state, call)))
 }
 
-fn new_job(
+pub(super) fn new_job(
     state: &State,
     name: &str,
     role: Role,

@@ -16,7 +16,7 @@ use crate::emulator::reference::{self, Reference};
 use crate::emulator::state::State;
 use crate::emulator::{clock, yaml};
 
-const SERVER_TEXT: &str = include_str!("online.py");
+const SERVER_TEXT: &str = concat!(include_str!("script.py"), include_str!("online.py"));
 const ROOT: &str = "/var/azureml-app";
 /// What the service sets and clients send back with what they read.
 pub(crate) const OWN_VARIABLES: [&str; 3] =
@@ -135,12 +135,14 @@ pub(crate) fn recipe(
     let model = fetch_model(state, order, log, root.path())?;
     let folder = fetch_code(state, order, log, root.path())?;
     if order.script.is_none() {
-        let model = model.as_ref().map(|(_, content)| content.as_path());
-        let flavour = mlflow(model).map_err(|what| {
-            log.storage(&what);
-            Failure::new("BadArgument", what)
-        })?;
+        let flavour = order.model.as_deref().map_or_else(
+            || Err("A deployment without a scoring script needs an MLflow model.".to_owned()),
+            |id| flavour(state, id),
+        );
+        let flavour = flavour.map_err(|what| told(log, "ModelUnreadable", what))?;
         variables.push(("AML_EMULATOR_MLFLOW".to_owned(), flavour.to_string().into()));
+        let content = model.as_ref().map(|(_, content)| content.into());
+        variables.push(("AML_EMULATOR_MODEL".to_owned(), content.unwrap_or_default()));
     }
     if let Some((directory, _)) = model {
         variables.push(("AZUREML_MODEL_DIR".to_owned(), directory.into()));
@@ -198,21 +200,17 @@ fn told(log: &Log, what: &str, why: String) -> Failure {
     Failure::new("BadArgument", why)
 }
 
-/// Where an MLflow model's generic flavour says that its parts are.
-fn mlflow(model: Option<&Path>) -> Result<Value, String> {
-    let folder = model.ok_or("A deployment without a scoring script needs an MLflow model.")?;
-    let description = folder.join("MLmodel");
-    let text = std::fs::read_to_string(&description)
-        .map_err(|error| format!("The MLflow model has no readable MLmodel file: {error}"))?;
+/// How the generic flavour of an MLflow model is loaded; the paths are relative to the model.
+pub(crate) fn flavour(state: &State, model: &str) -> Result<Value, String> {
+    let text = inputs::text_in_model(state, model, "MLmodel")?;
     let read = yaml::to_json(&text).map_err(|error| format!("MLmodel: {error}"))?;
     let flavour = &read["flavors"]["python_function"];
     let loader = flavour["loader_module"]
         .as_str()
         .ok_or("MLmodel has no python_function flavour with a loader_module.")?;
-    let inside = |value: &Value| value.as_str().map(|path| folder.join(path));
-    let data = inside(&flavour["data"]).unwrap_or_else(|| folder.to_owned());
+    let data = flavour["data"].as_str().unwrap_or("");
     let code = flavour["code"].as_array();
     let code = code.map_or_else(|| std::slice::from_ref(&flavour["code"]), Vec::as_slice);
-    let code: Vec<PathBuf> = code.iter().filter_map(inside).collect();
+    let code: Vec<&str> = code.iter().filter_map(Value::as_str).collect();
     Ok(json!({"loader": loader, "data": data, "code": code}))
 }

@@ -66,11 +66,7 @@ pub(super) fn translate(session: &mut Session<'_>, mut fields: Fields<'_>, base:
         Some("computeinstance") => instance::read(&mut fields, report),
         Some("kubernetes") => attached::kubernetes(&mut fields, report),
         Some("virtualmachine") => attached::machine(session, &mut fields, base),
-        Some(_) => {
-            let refusal = "attaching a Synapse Spark pool is not supported by this version";
-            fields.at().problem(report, refusal);
-            return;
-        }
+        Some(_) => attached::spark_pool(&mut fields, report),
         None => return,
     };
     resource.put("properties", properties);

@@ -121,7 +121,7 @@ pub(crate) async fn deploy(
     let aim = Aim::of(&plan)?;
     let start = azure.clock().elapsed();
     let left = || Budget::Deadline(limit).after(azure.clock().elapsed().saturating_sub(start));
-    let mut intent = None;
+    let (mut intent, mut conflicts) = (None, 0_u32);
     loop {
         let execution = Execution::new(azure.clone(), plan.clone(), spec::yaml_to_json);
         let endpoint = look_up(context, azure, &aim, &execution, left()).await?;
@@ -133,7 +133,11 @@ pub(crate) async fn deploy(
         let applied = match sent {
             Ok(applied) => applied,
             Err(ApplyError::Arm(refused)) => {
-                if free(context, azure, &aim, &refused, left()).await? {
+                let free = free(context, azure, &aim, &refused, left()).await?;
+                // An operation that ended before we looked: once, or it is no operation.
+                let again = conflicts == 0 && matches!(refused, ArmError::Conflict(_));
+                conflicts += u32::from(again);
+                if free || again {
                     continue;
                 }
                 return Err(explained(context, azure, &aim, refused).await);

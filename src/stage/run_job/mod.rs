@@ -3,7 +3,7 @@
 pub(crate) mod cancel;
 pub(in crate::stage) mod finish;
 mod follow;
-mod name;
+pub(in crate::stage) mod name;
 mod show;
 mod stamp;
 mod steps;

@@ -12,27 +12,31 @@ const TAIL: usize = 16;
 
 /// A name derived from the run, the step and the request, never from the attempt; `None` where there is no run to derive it from.
 pub(super) fn derived(facts: &RunFacts, digest: &str, file: Option<&Path>) -> Option<String> {
+    let digits = of_run(facts, &[facts.step.as_deref(), Some(digest)])?;
+    Some(format!("{}-{}", stem(file), &digits[..TAIL]))
+}
+
+/// A hash that all attempts of a job of a CI run share, and `more` with it; `None` where there is no run.
+pub(in crate::stage) fn of_run(facts: &RunFacts, more: &[Option<&str>]) -> Option<String> {
     let run = facts.run_id.as_deref()?;
     let repository = facts
         .repository_id
         .as_deref()
         .or(facts.repository.as_deref());
-    let mut hash = Sha256::new();
-    for part in [
+    let job = [
         Some(facts.host),
         repository,
         Some(run),
         facts.job.as_deref(),
-        facts.step.as_deref(),
-        Some(digest),
-    ] {
+    ];
+    let mut hash = Sha256::new();
+    for part in job.iter().chain(more) {
         let part = part.unwrap_or_default();
         // The length in front keeps ("a", "bc") and ("ab", "c") apart.
         hash.update(part.len().to_le_bytes());
         hash.update(part);
     }
-    let digits = hex::encode(hash.finalize());
-    Some(format!("{}-{}", stem(file), &digits[..TAIL]))
+    Some(hex::encode(hash.finalize()))
 }
 
 /// A name that no other run has.

@@ -1,34 +1,32 @@
 //! The job of a batch endpoint: begun, followed as `run-job` follows one, and its output looked into.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Probed;
-use crate::azure::Azure;
 use crate::azure::apply::Execution;
 use crate::azure::endpoints::Endpoint;
 use crate::azure::error::ArmError;
 use crate::azure::jobs::{JobStatus, JobView};
 use crate::azure::outputs::{Written, written_outputs};
 use crate::azure::scoring::{BatchJob, Doubt, Invocation, invoke};
+use crate::azure::{Address, Azure, Call};
 use crate::report::{Change, Check, PhaseKind, SmokeTest};
-use crate::spec::{self, InvokeInput, LocalFiles, Plan};
+use crate::spec::{self, InvokeInput, Plan};
 use crate::stage::run_job::{self, Fate, Followed, Submitted};
 use crate::stage::{Context, Refused};
+
+/// Service notes 3.3.
+const DATA: &str = "2023-04-01-preview";
 
 pub(super) async fn test(
     context: &Context,
     azure: &Azure,
     endpoint: &Endpoint,
     deployment: Option<&str>,
-    given: &[InvokeInput],
+    (given, plan): (&[InvokeInput], &Plan),
 ) -> anyhow::Result<Probed> {
-    let invocation = {
-        let _phase = context.phase("uploading", PhaseKind::Working);
-        let execution = Execution::new(azure.clone(), plan(context, given)?, spec::yaml_to_json);
-        execution.look_up().await?;
-        execution.make_ready(None).await?;
-        Invocation::new(execution.last_body().await?, deployment)
-    };
+    let inputs = ready(context, azure, given, plan).await?;
+    let invocation = Invocation::new(inputs, deployment);
     let job = begin(context, azure, endpoint, &invocation).await?;
     let ended = match run_job::follow(context, azure, &job, Fate::Cancel).await? {
         Followed::Ended(ended) => ended,
@@ -77,13 +75,64 @@ pub(super) async fn test(
     Ok(Probed { test, advice })
 }
 
-/// The inputs of the invoke, with the uploads that they need.
-pub(super) fn plan(context: &Context, given: &[InvokeInput]) -> anyhow::Result<Plan> {
-    Ok(spec::invocation(
-        given,
-        &context.working_directory,
-        &LocalFiles,
-    )?)
+/// The `inputData` of the invoke, with everything that it refers to looked up or uploaded.
+async fn ready(
+    context: &Context,
+    azure: &Azure,
+    given: &[InvokeInput],
+    plan: &Plan,
+) -> anyhow::Result<Value> {
+    let execution = Execution::new(azure.clone(), plan.clone(), spec::yaml_to_json);
+    {
+        let _phase = context.phase("looking up inputs", PhaseKind::Working);
+        execution.look_up().await?;
+    }
+    let _phase = context.phase("uploading", PhaseKind::Working);
+    execution.make_ready(None).await?;
+    let body = execution.last_body().await?;
+    let Value::Object(inputs) = body else {
+        return Ok(body);
+    };
+    // In the order in which they were given: that is how the plan put them.
+    let typed = inputs.into_iter().zip(given);
+    let typed = typed.map(async |((name, input), given)| {
+        registered_type(context, azure, given, (name, input)).await
+    });
+    let typed = futures::future::try_join_all(typed).await?;
+    Ok(Value::Object(typed.into_iter().collect()))
+}
+
+/// A data asset of the workspace must be there, and is of the type that it was registered with unless the user says another.
+async fn registered_type(
+    context: &Context,
+    azure: &Azure,
+    given: &InvokeInput,
+    (name, mut input): (String, Value),
+) -> anyhow::Result<(String, Value)> {
+    let id = input["uri"].as_str().unwrap_or_default();
+    if !id.starts_with("/subscriptions/") || !id.contains("/data/") {
+        return Ok((name, input));
+    }
+    let asset = match azure
+        .send(Call::get(Address::Arm(id.to_owned()), DATA))
+        .await
+    {
+        Ok(asset) => asset.body,
+        Err(ArmError::NotFound(_)) => {
+            let why = format!("the workspace has no data asset `{}`", given.value);
+            return Err(context.malformed("input", why).into());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let registered = asset["properties"]["dataType"].as_str();
+    let spelled = registered.and_then(spec::invoke_type);
+    let (None, Some(spelled)) = (&given.kind, spelled) else {
+        return Ok((name, input));
+    };
+    input["jobInputType"] = spelled.into();
+    // An input without a name goes by its type.
+    let name = given.name.clone().unwrap_or_else(|| spelled.to_owned());
+    Ok((name, input))
 }
 
 /// Invokes the endpoint. Should this process be stopped from here on, the job is cancelled: nobody waits for a test's result then.

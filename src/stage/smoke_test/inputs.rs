@@ -8,7 +8,8 @@ use serde::Deserialize;
 use crate::azure::endpoints::Family;
 use crate::azure::scoring::Payload;
 use crate::judge::{Assertion, BadSchema, Expectations, Schema, Statuses};
-use crate::spec::{InvokeInput, invoke_types};
+use crate::report::PhaseKind;
+use crate::spec::{self, InvokeInput, LocalFiles, Plan, invoke_types};
 use crate::stage::inputs::{HumanDuration, InputProblem, InputProblems, Lines, RawInputs};
 use crate::stage::{Context, InputDef, Shape, shaped, text};
 
@@ -68,8 +69,8 @@ pub(crate) struct SmokeInputs {
 pub(crate) enum Ask {
     /// To an online endpoint.
     Request(Payload),
-    /// To a batch endpoint.
-    Job(Vec<InvokeInput>),
+    /// To a batch endpoint: the inputs as they were given, and the plan whose last body they become.
+    Job(Vec<InvokeInput>, Box<Plan>),
 }
 
 /// The inputs as they came.
@@ -150,34 +151,47 @@ impl Reader<'_> {
 
 impl SmokeInputs {
     /// Reads and checks all of them, files included. Sends nothing.
-    pub(crate) fn read(
+    pub(crate) async fn read(
         context: &Context,
         raw: &RawInputs,
         family: Family,
-    ) -> Result<Self, InputProblems> {
+    ) -> anyhow::Result<Self> {
         let given: Given = raw.parse()?;
         let mut reader = Reader {
             context,
             problems: Vec::new(),
         };
-        let ask = match family {
-            Family::Online => reader.request(&given).map(Ask::Request),
-            Family::Batch => reader.job(&given).map(Ask::Job),
+        let (payload, inputs) = match family {
+            Family::Online => (reader.request(&given), None),
+            Family::Batch => (None, reader.job(&given)),
         };
         let expected = reader.expectations(&given);
         let calls = given.calls.unwrap_or(1);
         if calls == 0 || calls > MOST_CALLS {
             reader.wrong("calls", format!("{calls} is not from 1 to {MOST_CALLS}"));
         }
-        match ask {
-            Some(ask) if reader.problems.is_empty() => Ok(Self {
-                ask,
-                expected,
-                calls,
-            }),
-            Some(_) | None => Err(InputProblems(reader.problems)),
-        }
+        InputProblems(reader.problems).into_result()?;
+        let ask = match (payload, inputs) {
+            (Some(payload), _) => Ask::Request(payload),
+            (None, inputs) => planned(context, inputs.unwrap_or_default()).await?,
+        };
+        Ok(Self {
+            ask,
+            expected,
+            calls,
+        })
     }
+}
+
+/// Gigabytes may have to be hashed, and a signal must not wait for them.
+async fn planned(context: &Context, inputs: Vec<InvokeInput>) -> anyhow::Result<Ask> {
+    let folder = context.working_directory.clone();
+    let _phase = context.phase("reading files", PhaseKind::Working);
+    let reading = tokio::task::spawn_blocking(move || {
+        let plan = spec::invocation(&inputs, &folder, &LocalFiles)?;
+        Ok::<_, spec::Problems>(Ask::Job(inputs, Box::new(plan)))
+    });
+    Ok(reading.await??)
 }
 
 impl Reader<'_> {

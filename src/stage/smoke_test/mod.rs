@@ -117,7 +117,7 @@ async fn run(context: &Context, raw: RawInputs) -> anyhow::Result<()> {
         None if inputs.input.is_some() => Family::Batch,
         Some(_) | None => Family::Online,
     };
-    let smoke = SmokeInputs::read(context, &raw, family)?;
+    let smoke = SmokeInputs::read(context, &raw, family).await?;
     let deployment = inputs.deployment_name.as_deref();
     if context.inputs.dry_run {
         return show::plan(context, family, &inputs.endpoint_name, deployment, &smoke);
@@ -153,7 +153,9 @@ pub(crate) async fn probe(
         Ask::Request(payload) => {
             online::test(context, azure, endpoint, deployment, payload, inputs).await?
         }
-        Ask::Job(given) => batch::test(context, azure, endpoint, deployment, given).await?,
+        Ask::Job(given, plan) => {
+            batch::test(context, azure, endpoint, deployment, (given, plan)).await?
+        }
     };
     context.report().smoke_tests.push(probed.test.clone());
     Ok(probed)

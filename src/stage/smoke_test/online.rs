@@ -11,6 +11,9 @@ use crate::stage::Context;
 /// The longest answer that becomes an output; hosts refuse more than a megabyte of them.
 const LONGEST_OUTPUT: usize = 64 << 10;
 
+/// Statuses whose cause is in the deployment's own log: what its script raised, or how its container ended.
+const ITS_OWN: &[u16] = &[424, 502];
+
 pub(super) async fn test(
     context: &Context,
     azure: &Azure,
@@ -62,10 +65,16 @@ pub(super) async fn test(
     show::verdict(context, &test);
     let mut advice = None;
     if let Some(answer) = &broken {
-        show::exchange(context, &scorer.address(), deployment, payload, answer);
+        show::exchange(context, scorer.address(), deployment, payload, answer);
         let known = (!inputs.expected.statuses.contain(answer.status))
             .then(|| explain(answer.status))
             .flatten();
+        if known.is_some()
+            && let Some(deployment) = deployment
+            && ITS_OWN.contains(&answer.status)
+        {
+            show::log(context, azure, &endpoint.name, deployment).await;
+        }
         advice = known.map(|(means, advice)| format!("{means}: {advice}"));
     }
     Ok(Probed { test, advice })

@@ -6,14 +6,18 @@ use std::borrow::Cow;
 use serde_json::json;
 
 use super::{Ask, SmokeInputs};
-use crate::azure::endpoints::Family;
-use crate::azure::scoring::{Invocation, Payload, Scored};
+use crate::azure::Azure;
+use crate::azure::endpoints::{Container, Family, deployment_log};
+use crate::azure::scoring::{Payload, Scored};
 use crate::event::Event;
 use crate::report::{SmokeTest, milliseconds};
 use crate::stage::Context;
 
 /// Bytes of a body that a log shows.
 const SHOWN: usize = 4_000;
+
+/// Lines of a deployment's log that are shown when its script failed.
+const LOG_LINES: u32 = 30;
 
 /// Headers that say what became of a request (service notes 14.4).
 const TELLING: &[&str] = &[
@@ -100,6 +104,28 @@ fn body(context: &Context, source: &str, bytes: &[u8]) {
     }
 }
 
+/// The end of a deployment's log. One that cannot be had is no failure of its own.
+pub(super) async fn log(context: &Context, azure: &Azure, endpoint: &str, deployment: &str) {
+    let server = Container::InferenceServer;
+    match deployment_log(azure, endpoint, deployment, server, LOG_LINES).await {
+        Ok(text) if text.trim().is_empty() => {}
+        Ok(text) => {
+            context.emit(&Event::GroupStarted {
+                title: &format!("Log of deployment {deployment}"),
+            });
+            for line in text.lines() {
+                let source = deployment;
+                context.emit(&Event::LogLine { source, line });
+            }
+            context.emit(&Event::GroupEnded);
+        }
+        Err(error) => {
+            let text = format!("the log of deployment {deployment} cannot be read: {error}");
+            context.warn(text, None);
+        }
+    }
+}
+
 /// What a dry run shows: where the request would go, and the request.
 pub(super) fn plan(
     context: &Context,
@@ -113,6 +139,7 @@ pub(super) fn plan(
         |deployment| format!("{endpoint}/{deployment}"),
     );
     context.note(format!("POST to {} endpoint {to}", family.as_str()));
+    let mut uploads = Vec::new();
     let mut request = json!({"method": "POST", "endpoint": endpoint, "deployment": deployment});
     match &inputs.ask {
         Ask::Request(payload) => {
@@ -127,10 +154,14 @@ pub(super) fn plan(
             request["content-type"] = kind.into();
             request["body"] = String::from_utf8_lossy(&payload.bytes).into();
         }
-        Ask::Job(given) => {
-            let plan = super::batch::plan(context, given)?;
+        Ask::Job(_, plan) => {
+            for upload in &plan.uploads {
+                let (written, files) = (&upload.written, upload.files.len());
+                context.note(format!("upload {written} ({files} files)"));
+                uploads.push(json!({"path": written, "files": files, "hash": upload.hash}));
+            }
             let inputs = plan.requests.last().map(|last| last.body.clone());
-            let sent = Invocation::new(inputs.unwrap_or_default(), deployment).inputs;
+            let sent = inputs.unwrap_or_default();
             for line in serde_json::to_string_pretty(&sent)?.lines() {
                 context.note(line);
             }
@@ -138,7 +169,7 @@ pub(super) fn plan(
         }
     }
     let mut report = context.report();
-    report.plan = Some(json!({"uploads": [], "requests": [request]}));
+    report.plan = Some(json!({"uploads": uploads, "requests": [request]}));
     report.notes.push("dry run: nothing was sent".to_owned());
     Ok(())
 }

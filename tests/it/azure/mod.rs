@@ -4,6 +4,7 @@ mod connection;
 mod endpoints;
 mod places;
 mod poll;
+mod scoring;
 mod secrets;
 mod send;
 mod sign_in;

@@ -4,7 +4,7 @@ use aml_runner::azure::ArmError;
 use aml_runner::azure::apply::ApplyError;
 use aml_runner::report::Change;
 use aml_runner::spec::Plan;
-use aml_runner::spec::plan::{Reference, Target, Version};
+use aml_runner::spec::plan::{Destination, FIRST, Reference, Target, Version};
 use serde_json::{Value, json};
 
 use super::world::{Scene, conflict, data, registered, request, slot};
@@ -298,4 +298,69 @@ async fn a_refused_look_is_not_taken_for_absence() {
     );
     let error = scene.run(plan).look_up().await.unwrap_err();
     assert!(matches!(error, ApplyError::Arm(ArmError::Denied(_))));
+}
+
+/// A batch deployment of a pipeline component that has one component of its own, with code.
+fn deployment_of_a_pipeline(scene: &Scene) -> Plan {
+    let anonymous = |version: &str| Target::Anonymous {
+        collection: "components",
+        name: "azureml_anonymous".into(),
+        version: version.into(),
+    };
+    let spec = |key: &str| json!({"properties": {"componentSpec": {key: null}}});
+    let at = |key: &str| format!("/properties/componentSpec/{key}");
+    let target = Target::Deployment {
+        endpoints: "batchEndpoints",
+        endpoint: "e".into(),
+        name: "d".into(),
+    };
+    let body = json!({"properties": {"componentId": null}});
+    let id = slot("/properties/componentId", Reference::Answer(1));
+    Plan {
+        uploads: vec![scene.folder("src", "c0de", Destination::Code, &[("a.py", b"1")])],
+        requests: vec![
+            request(
+                anonymous("abc"),
+                spec("code"),
+                vec![slot(&at("code"), Reference::Code(0))],
+            ),
+            request(
+                anonymous(FIRST),
+                spec("step"),
+                vec![slot(&at("step"), Reference::Answer(0))],
+            ),
+            request(target, body, vec![id]),
+        ],
+        expects: Vec::new(),
+    }
+}
+
+#[tokio::test]
+async fn a_deployed_component_that_is_there_is_taken_and_nothing_of_it_is_written() {
+    let scene = Scene::new().await;
+    scene.echo("batchEndpoints/").await;
+    let path = "components/azureml_anonymous/versions/1";
+    scene.world.get(path, ok(json!({"id": "there"}))).await;
+    let run = scene.run(deployment_of_a_pipeline(&scene));
+    run.look_up().await.unwrap();
+    run.send(None).await.unwrap();
+    let writes = scene.count("PUT ").await;
+    assert_eq!(writes, scene.count("PUT batchEndpoints/").await);
+    let body = scene.body("PUT", "batchEndpoints/e/deployments/d").await;
+    assert_eq!(body["properties"]["componentId"], "there");
+}
+
+#[tokio::test]
+async fn a_deployed_component_that_is_not_there_is_registered_with_all_that_it_needs() {
+    let scene = Scene::new().await;
+    scene.codes().await;
+    scene.components().await;
+    scene.echo("batchEndpoints/").await;
+    let run = scene.run(deployment_of_a_pipeline(&scene));
+    run.look_up().await.unwrap();
+    run.send(None).await.unwrap();
+    assert_eq!(scene.count("PUT components/azureml_anonymous/").await, 2);
+    let body = scene.body("PUT", "batchEndpoints/e/deployments/d").await;
+    let id = body["properties"]["componentId"].as_str().unwrap();
+    assert!(id.ends_with("/service-1"), "{id}");
 }

@@ -1,6 +1,7 @@
 //! The emulator from outside: plain HTTP against a running one, judged by what the real service answers.
 
 mod assets;
+mod batch;
 mod blobs;
 mod desk;
 mod endpoints;

@@ -1,10 +1,10 @@
 //! A plan filled in with the constants of the conformance kit's stand-in for Azure, as `azure/apply` would fill it in from answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use aml_runner::spec::Plan;
-use aml_runner::spec::plan::{Destination, Part, Reference, Request, Target, Version};
+use aml_runner::spec::plan::{Destination, FIRST, Part, Reference, Request, Target, Version};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -23,7 +23,8 @@ fn workspace() -> String {
 /// The writes and uploads of a plan in the kit's canonical form.
 pub(super) fn render(plan: &Plan) -> Found {
     let mut effects = Vec::new();
-    for request in &plan.requests {
+    let live = live(plan);
+    for request in live.iter().map(|index| &plan.requests[*index]) {
         let path = path_of(request);
         if matches!(request.target, Target::Anonymous { .. }) || path.starts_with("codes/") {
             continue;
@@ -37,8 +38,37 @@ pub(super) fn render(plan: &Plan) -> Found {
     }
     Found {
         effects,
-        uploads: uploads_of(plan),
+        uploads: uploads_of(plan, &live),
     }
+}
+
+/// The kit's stand-in has every component that it is asked for, so that what an anonymous one of the first version is made of is
+/// not written.
+fn is_there(request: &Request) -> bool {
+    matches!(&request.target, Target::Anonymous { version, .. } if version == FIRST)
+}
+
+fn references(request: &Request) -> impl Iterator<Item = &Reference> {
+    let parts = request.slots.iter().flat_map(|slot| &slot.parts);
+    parts.filter_map(|part| match part {
+        Part::Reference(reference) => Some(reference),
+        Part::Text(_) => None,
+    })
+}
+
+/// The requests that are sent: those that nothing refers to, and what they are made of.
+fn live(plan: &Plan) -> BTreeSet<usize> {
+    let made_of = |index: usize| references(&plan.requests[index]).filter_map(Reference::request);
+    let all = 0..plan.requests.len();
+    let parts: BTreeSet<usize> = all.clone().flat_map(made_of).collect();
+    let mut left: Vec<usize> = all.filter(|index| !parts.contains(index)).collect();
+    let mut live = BTreeSet::new();
+    while let Some(index) = left.pop() {
+        if live.insert(index) && !is_there(&plan.requests[index]) {
+            left.extend(made_of(index));
+        }
+    }
+    live
 }
 
 fn path_of(request: &Request) -> String {
@@ -85,6 +115,7 @@ fn body_of(plan: &Plan, request: &Request) -> Value {
 
 fn value_of(plan: &Plan, request: &Request, parts: &[Part]) -> Value {
     if let [Part::Reference(Reference::Answer(index))] = parts
+        && !is_there(&plan.requests[*index])
         && matches!(plan.requests[*index].target, Target::Anonymous { .. })
     {
         let body = squeeze(&body_of(plan, &plan.requests[*index]));
@@ -148,9 +179,17 @@ fn spell(plan: &Plan, request: &Request, reference: &Reference) -> String {
 }
 
 /// The last two segments of every blob's path, with the SHA-256 of its content; empty blobs do not count.
-fn uploads_of(plan: &Plan) -> BTreeMap<String, String> {
+fn uploads_of(plan: &Plan, live: &BTreeSet<usize>) -> BTreeMap<String, String> {
+    let sent = live.iter().map(|index| &plan.requests[*index]);
+    let needed: BTreeSet<usize> = sent
+        .filter(|request| !is_there(request))
+        .flat_map(|request| {
+            let referred = references(request).filter_map(Reference::upload);
+            request.needs.iter().copied().chain(referred)
+        })
+        .collect();
     let mut uploads = BTreeMap::new();
-    for upload in &plan.uploads {
+    for upload in needed.into_iter().map(|index| &plan.uploads[index]) {
         let name = upload.path.file_name().unwrap().to_string_lossy();
         let prefix = match &upload.destination {
             Destination::Code => "container".to_owned(),

@@ -12,18 +12,6 @@ fn command(world: &World, text: &str) {
     world.file("job.yml", &yaml);
 }
 
-async fn with_compute() -> World {
-    let world = World::new().await;
-    world
-        .stage(
-            "create-compute",
-            &[("name", "cpu"), ("size", "Standard_DS3_v2")],
-        )
-        .await
-        .succeeded();
-    world
-}
-
 #[tokio::test]
 async fn the_wine_pipeline_runs_to_its_end_and_reports_steps_metrics_and_model() {
     let world = World::with_wine().await;
@@ -67,7 +55,7 @@ async fn the_wine_pipeline_runs_to_its_end_and_reports_steps_metrics_and_model()
 
 #[tokio::test]
 async fn a_job_is_stamped_with_git_and_the_run_that_submitted_it() {
-    let world = with_compute().await;
+    let world = World::with_compute().await;
     command(&world, "true");
     let ran = world
         .on_github("run-job", &[("file", "job.yml")], &[])
@@ -89,7 +77,7 @@ async fn a_job_is_stamped_with_git_and_the_run_that_submitted_it() {
 
 #[tokio::test]
 async fn a_failing_step_fails_the_stage_with_its_error_and_the_end_of_its_log() {
-    let world = with_compute().await;
+    let world = World::with_compute().await;
     command(&world, "echo before the fall\nexit 3");
     let ran = world
         .on_github("run-job", &[("file", "job.yml")], &[])
@@ -104,7 +92,7 @@ async fn a_failing_step_fails_the_stage_with_its_error_and_the_end_of_its_log() 
 
 #[tokio::test]
 async fn a_failed_step_of_a_pipeline_is_named_and_what_depends_on_it_does_not_run() {
-    let world = with_compute().await;
+    let world = World::with_compute().await;
     world.file(
         "p.yml",
         "type: pipeline\nsettings: {default_compute: azureml:cpu}\njobs:\n  good:\n    command: echo fine\n    environment: azureml:AzureML-x@latest\n  bad:\n    command: echo the reason && exit 7\n    environment: azureml:AzureML-x@latest\n    outputs:\n      o: {type: uri_folder}\n  after:\n    command: ls ${{inputs.i}}\n    environment: azureml:AzureML-x@latest\n    inputs:\n      i: ${{parent.jobs.bad.outputs.o}}\n",
@@ -131,7 +119,7 @@ async fn a_failed_step_of_a_pipeline_is_named_and_what_depends_on_it_does_not_ru
 
 #[tokio::test]
 async fn a_second_attempt_of_a_finished_run_submits_the_next_name() {
-    let world = with_compute().await;
+    let world = World::with_compute().await;
     command(&world, "true");
     let first = world
         .on_github("run-job", &[("file", "job.yml")], &[])
@@ -154,7 +142,7 @@ async fn a_second_attempt_of_a_finished_run_submits_the_next_name() {
 
 #[tokio::test]
 async fn without_wait_the_stage_ends_once_the_job_is_submitted() {
-    let world = with_compute().await;
+    let world = World::with_compute().await;
     command(&world, "sleep 600");
     let ran = world
         .stage(
@@ -174,7 +162,7 @@ async fn without_wait_the_stage_ends_once_the_job_is_submitted() {
 
 #[tokio::test]
 async fn a_timeout_ends_the_wait_with_its_own_code_and_says_what_became_of_the_job() {
-    let world = with_compute().await;
+    let world = World::with_compute().await;
     command(&world, "sleep 600");
     let inputs = |fate| [("file", "job.yml"), ("timeout", "1s"), ("on-timeout", fate)];
     let left = world.stage("run-job", &inputs("leave")).await;
@@ -214,7 +202,7 @@ async fn a_cluster_that_does_not_exist_is_said_with_its_line_before_anything_is_
 
 #[tokio::test]
 async fn a_lost_answer_to_the_submission_leaves_one_job() {
-    let world = with_compute().await;
+    let world = World::with_compute().await;
     command(&world, "echo once");
     world
         .emulator
@@ -230,7 +218,7 @@ async fn a_lost_answer_to_the_submission_leaves_one_job() {
 
 #[tokio::test]
 async fn a_log_cannot_issue_commands_to_the_host() {
-    let world = with_compute().await;
+    let world = World::with_compute().await;
     command(
         &world,
         "echo '::set-output name=x::1'\necho '##vso[task.setvariable variable=x]1'\necho '##[error]no'",
@@ -250,7 +238,7 @@ async fn a_log_cannot_issue_commands_to_the_host() {
 
 #[tokio::test]
 async fn a_given_name_is_submitted_once_and_its_end_is_reported_again() {
-    let world = with_compute().await;
+    let world = World::with_compute().await;
     command(&world, "echo once");
     let inputs = [("file", "job.yml"), ("name", "mine")];
     for (first, second) in [
@@ -273,7 +261,7 @@ async fn a_given_name_is_submitted_once_and_its_end_is_reported_again() {
 
 #[tokio::test]
 async fn another_job_under_a_given_name_is_never_reported_as_ours() {
-    let world = with_compute().await;
+    let world = World::with_compute().await;
     let inputs = |name: &'static str| [("file", "job.yml"), ("name", name)];
     command(&world, "echo one");
     world.stage("run-job", &inputs("a")).await.succeeded();
@@ -296,7 +284,7 @@ async fn another_job_under_a_given_name_is_never_reported_as_ours() {
 
 #[tokio::test]
 async fn a_failed_job_under_a_given_name_fails_again_and_says_how_to_run_it_anew() {
-    let world = with_compute().await;
+    let world = World::with_compute().await;
     command(&world, "exit 4");
     let inputs = [("file", "job.yml"), ("name", "mine")];
     world.stage("run-job", &inputs).await;
@@ -308,7 +296,7 @@ async fn a_failed_job_under_a_given_name_fails_again_and_says_how_to_run_it_anew
 
 #[tokio::test]
 async fn an_output_that_the_job_will_not_have_is_said_before_it_is_submitted() {
-    let world = with_compute().await;
+    let world = World::with_compute().await;
     world.file("taken", "a file");
     world.file(
         "job.yml",
@@ -329,7 +317,7 @@ async fn an_output_that_the_job_will_not_have_is_said_before_it_is_submitted() {
 
 #[tokio::test]
 async fn a_job_that_completed_is_a_success_also_where_its_log_and_metrics_cannot_be_read() {
-    let world = with_compute().await;
+    let world = World::with_compute().await;
     command(&world, "echo hidden");
     let refused = |status| Fault::arm(status, "AuthenticationFailed", "No.");
     let faults = world.emulator.faults();
@@ -347,7 +335,7 @@ async fn a_job_that_completed_is_a_success_also_where_its_log_and_metrics_cannot
 
 #[tokio::test]
 async fn the_log_of_a_step_comes_before_its_end_and_the_schedulers_own_log_once() {
-    let world = with_compute().await;
+    let world = World::with_compute().await;
     world.file(
         "p.yml",
         "type: pipeline\nsettings: {default_compute: azureml:cpu}\njobs:\n  only:\n    command: echo first line\n    environment: azureml:AzureML-x@latest\n",
@@ -369,7 +357,7 @@ async fn the_log_of_a_step_comes_before_its_end_and_the_schedulers_own_log_once(
 
 #[tokio::test]
 async fn a_submission_that_arrives_after_the_next_attempt_looked_for_it_is_attached_to() {
-    let world = with_compute().await;
+    let world = World::with_compute().await;
     command(&world, "sleep 600");
     let inputs = [("file", "job.yml"), ("wait", "false")];
     let first = world.on_github("run-job", &inputs, &[]).await.succeeded();
@@ -386,7 +374,7 @@ async fn a_submission_that_arrives_after_the_next_attempt_looked_for_it_is_attac
 
 #[tokio::test]
 async fn a_refused_submission_fails_with_the_services_words_and_leaves_nothing_to_cancel() {
-    let world = with_compute().await;
+    let world = World::with_compute().await;
     command(&world, "true");
     let refused = Fault::arm(400, "UserError", "The experiment is archived.");
     world.emulator.faults().add("PUT", "/jobs/", 1, refused);

@@ -57,6 +57,14 @@ impl World {
         }
     }
 
+    /// With a cluster `cpu`.
+    pub(crate) async fn with_compute() -> Self {
+        let world = Self::new().await;
+        let cluster = [("name", "cpu"), ("size", "Standard_DS3_v2")];
+        world.stage("create-compute", &cluster).await.succeeded();
+        world
+    }
+
     /// With a copy of `examples/wine`.
     pub(crate) async fn with_wine() -> Self {
         let world = Self::new().await;

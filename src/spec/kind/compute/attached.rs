@@ -1,4 +1,4 @@
-//! `type: kubernetes` and `type: virtualmachine`: computes that exist already and are attached to the workspace.
+//! `type: kubernetes`, `type: virtualmachine` and `type: synapsespark`: computes that exist already and are attached to the workspace.
 
 use std::path::Path;
 
@@ -33,6 +33,35 @@ pub(super) fn kubernetes(fields: &mut Fields<'_>, report: &mut Report) -> Object
     let mut body = described("Kubernetes", fields, inner, report);
     body.put_some("resourceId", id);
     body.put("computeLocation", Draft::reference(Reference::Location));
+    body
+}
+
+/// A Spark pool of a Synapse workspace; what it consists of is Synapse's to say.
+pub(super) fn spark_pool(fields: &mut Fields<'_>, report: &mut Report) -> Object {
+    fields.read_only(&["node_family", "node_size", "node_count", "spark_version"]);
+    for (name, known) in [
+        (
+            "scale_settings",
+            &["min_node_count", "max_node_count", "auto_scale_enabled"][..],
+        ),
+        (
+            "auto_pause_settings",
+            &["delay_in_minutes", "auto_pause_enabled"],
+        ),
+    ] {
+        let inner = fields.take(name).and_then(|field| field.fields(report));
+        if let Some(mut inner) = inner {
+            inner.read_only(&["$schema"]);
+            inner.read_only(known);
+            inner.refuse_rest(report);
+        }
+    }
+    let id = fields.required("resource_id", report);
+    let id = id.and_then(|field| field.text(report));
+    let mut body = Object::default();
+    body.put("computeType", "SynapseSpark");
+    body.put_some("description", fields.text("description", report));
+    body.put_some("resourceId", id);
     body
 }
 

@@ -10,10 +10,11 @@ use crate::spec::component;
 use crate::spec::draft::{Draft, Object};
 use crate::spec::fields::{Field, Fields};
 use crate::spec::io;
-use crate::spec::plan::{Reference, Target};
+use crate::spec::plan::{Part, Reference, Target};
 use crate::spec::reference::{REGISTRY, asset_id};
 use crate::spec::session::Session;
 
+const SOURCE: &str = "YAML.COMPONENT";
 const API: &str = "2023-02-01-preview";
 
 pub(super) fn translate(
@@ -61,7 +62,7 @@ pub(super) fn translate(
     names.put(session, API, resource, properties);
 }
 
-fn component_id(session: &mut Session<'_>, field: &Field<'_>, _base: &Path) -> Option<Draft> {
+fn component_id(session: &mut Session<'_>, field: &Field<'_>, base: &Path) -> Option<Draft> {
     let text = field.text(&mut session.report)?;
     if text.starts_with(REGISTRY) {
         return Some(Draft::from(text));
@@ -69,9 +70,14 @@ fn component_id(session: &mut Session<'_>, field: &Field<'_>, _base: &Path) -> O
     if let Some(name) = text.strip_prefix("azureml:") {
         return asset_id(session, field, name, "components");
     }
-    let message = "a pipeline component in a file is not supported by this version";
-    field.problem(&mut session.report, message);
-    None
+    let path = text.strip_prefix("file:").unwrap_or(&text);
+    let id = component::read_file(session, field, path, "pipeline", base)?.id(session, SOURCE);
+    if let Draft::Parts(parts) = &id
+        && let [Part::Reference(Reference::Answer(request))] = parts.as_slice()
+    {
+        session.look_for_first(*request);
+    }
+    Some(id)
 }
 
 /// A component that repeats what a job did; the service makes it from the job.
@@ -98,7 +104,7 @@ fn of_job(session: &mut Session<'_>, field: &Field<'_>) -> Option<Draft> {
         "type": "pipeline",
         "source_job_id": job,
         "sourceJobId": job,
-        "_source": "YAML.COMPONENT",
+        "_source": SOURCE,
     });
     let version = component::content_guid(&spec);
     let mut body = Object::default();

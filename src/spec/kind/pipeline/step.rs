@@ -58,7 +58,7 @@ static STEPS: &[StepType] = &[
     },
     StepType {
         name: "automl",
-        marks: &["task"],
+        marks: &[],
         read: automl::read,
         plan: automl::plan,
         port: automl::port,
