@@ -27,7 +27,7 @@ use super::binding::pattern;
 use super::draft::{Draft, Object};
 use super::fields::{Field, Fields};
 use super::parallel::Parallel;
-use super::plan::{Reference, Target, Version};
+use super::plan::{Reference, Seal, Target, Version};
 use super::problem::{Problem, Report, nearest};
 use super::python;
 use super::session::Session;
@@ -187,7 +187,21 @@ pub(super) fn register(session: &mut Session<'_>, mut fields: Fields<'_>, base: 
         version: version.map_or(Version::Next, Version::Fixed),
     };
     let needs = session.take_needs();
-    session.request(target, API, body, needs);
+    let request = session.request(target, API, body, needs);
+    let seal = Seal {
+        name: "client_component_hash",
+        of: client_hash,
+    };
+    session.seal(request, seal);
+}
+
+/// The hash by which the SDK tells a component that was not changed: of everything but the version (service notes 10).
+fn client_hash(body: &Value) -> String {
+    let mut spec = body["properties"]["componentSpec"].clone();
+    if let Some(spec) = spec.as_object_mut() {
+        spec.retain(|key, _| !["version", "_source"].contains(&key.as_str()));
+    }
+    content_guid(&spec)
 }
 
 static NAME: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[a-z][a-z\d_]*$"));
@@ -364,7 +378,7 @@ impl Component {
 
     /// Plans the anonymous registration; the answer holds the id.
     fn register_anonymous(&self, session: &mut Session<'_>, source: &'static str) -> Reference {
-        let version = anonymous_version(&self.spec.spelled(&|reference| session.spell(reference)));
+        let version = content_guid(&self.spec.spelled(&|reference| session.spell(reference)));
         let mut spec = self.spec.clone();
         spec.put("name", ANONYMOUS);
         spec.put("version", "1");
@@ -393,9 +407,9 @@ impl Component {
     }
 }
 
-/// First half of the SHA-256 of the specification as a UUID. The service answers with an id of its own; this one only has to be
-/// the same for equal components.
-pub(super) fn anonymous_version(spec: &Value) -> String {
+/// First half of the SHA-256 of a specification as a UUID. To an anonymous component the service gives an id of its own; this one
+/// only has to be the same for equal components.
+pub(super) fn content_guid(spec: &Value) -> String {
     let digest = hex::encode(Sha256::digest(python::dumps_sorted(spec)));
     [
         &digest[..8],
@@ -432,7 +446,7 @@ mod tests {
     fn equal_specifications_have_one_version_whatever_the_order_of_their_keys() {
         let a = serde_json::json!({"command": "x", "inputs": {"a": 1, "b": 2}});
         let b = serde_json::json!({"inputs": {"b": 2, "a": 1}, "command": "x"});
-        assert_eq!(anonymous_version(&a), anonymous_version(&b));
-        assert!(uuid::Uuid::parse_str(&anonymous_version(&a)).is_ok());
+        assert_eq!(content_guid(&a), content_guid(&b));
+        assert!(uuid::Uuid::parse_str(&content_guid(&a)).is_ok());
     }
 }

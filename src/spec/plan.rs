@@ -68,6 +68,17 @@ pub struct Request {
     pub slots: Vec<Slot>,
     /// Uploads (indices into [`Plan::uploads`]) whose place is already known in the body but which must be there first.
     pub needs: Vec<usize>,
+    /// What a version keeps of its own content, by which it is known again.
+    pub seal: Option<Seal>,
+}
+
+/// A hash of a request's body that is written into it. The service gives it back as it is, unlike the rest of the body.
+#[derive(Debug, Clone, Copy)]
+pub struct Seal {
+    /// The name below `properties/properties`.
+    pub name: &'static str,
+    /// The hash of a whole body whose references are filled in.
+    pub of: fn(&Value) -> String,
 }
 
 /// What a request writes, below the workspace.

@@ -10,7 +10,8 @@ use super::component::Known;
 use super::draft::Object;
 use super::fields::Field;
 use super::plan::{
-    Destination, Existing, Expectation, FIRST, LocalFile, Plan, Reference, Request, Target, Upload,
+    Destination, Existing, Expectation, FIRST, LocalFile, Plan, Reference, Request, Seal, Target,
+    Upload,
 };
 use super::problem::{Problems, Report};
 use super::snapshot::{self, Ignoring, Patterns};
@@ -290,6 +291,7 @@ impl<'a> Session<'a> {
             body,
             slots,
             needs,
+            seal: None,
         };
         // One name is written once: an anonymous asset's name is a hash of what counts in it.
         let same = (self.plan.requests.iter()).position(|known| known.target == request.target);
@@ -297,6 +299,13 @@ impl<'a> Session<'a> {
             self.plan.requests.push(request);
             self.plan.requests.len() - 1
         })
+    }
+
+    /// Lets a request that was added keep a hash of its content.
+    pub(super) fn seal(&mut self, request: usize, seal: Seal) {
+        if let Some(request) = self.plan.requests.get_mut(request) {
+            request.seal = Some(seal);
+        }
     }
 
     /// Whether an anonymous component is there already counts first.

@@ -13,6 +13,7 @@ pub mod inputs;
 pub mod links;
 mod names;
 pub mod read_config;
+pub mod register_component;
 pub mod register_data;
 pub mod register_datastore;
 pub mod register_environment;
@@ -39,6 +40,7 @@ pub static STAGES: &[&Stage] = &[
     &create_compute::STAGE,
     &register_datastore::STAGE,
     &register_data::STAGE,
+    &register_component::STAGE,
     &run_job::STAGE,
     &register_model::STAGE,
     &create_endpoint::STAGE,

@@ -70,6 +70,7 @@ mod tests {
             body,
             slots: Vec::new(),
             needs: Vec::new(),
+            seal: None,
         };
         let mut plan = Plan {
             requests: vec![request],

@@ -68,6 +68,12 @@ impl Comparison {
                 .all(|(key, value)| self.covers(key, value, find(there, key)))
     }
 
+    /// Whether the tags are the same, where they count.
+    pub(super) fn same_tags(self, sent: &Value, there: &Value) -> bool {
+        let (sent, there) = (&sent["properties"]["tags"], &there["properties"]["tags"]);
+        self.scope == Scope::NewVersion || equal_maps(sent, Some(there))
+    }
+
     fn same_properties(self, sent: &Map<String, Value>, there: &Map<String, Value>) -> bool {
         let said = sent
             .iter()

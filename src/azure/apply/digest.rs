@@ -21,7 +21,7 @@ impl Execution {
         self.digest_of(last).await
     }
 
-    fn digest_of(&self, index: usize) -> BoxFuture<'_, Result<String, ApplyError>> {
+    pub(super) fn digest_of(&self, index: usize) -> BoxFuture<'_, Result<String, ApplyError>> {
         async move {
             let request = &self.plan.requests[index];
             let references: Vec<&Reference> =

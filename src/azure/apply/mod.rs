@@ -10,6 +10,7 @@ mod look_up;
 mod preview;
 mod resolve;
 mod schedule;
+mod seal;
 mod served;
 mod standing;
 mod symbols;

@@ -40,7 +40,7 @@ impl Execution {
         fill(request, &known)
     }
 
-    fn reference<'a>(
+    pub(super) fn reference<'a>(
         &'a self,
         at: usize,
         reference: &'a Reference,

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::compare::{Comparison, Scope};
 use super::look_up::{container, get, text};
 use super::resolve::deployment;
+use super::seal::{self, When};
 use super::symbols::{Standing, references_of};
 use super::{ApplyError, Execution, compute, schedule, served};
 use crate::azure::Address;
@@ -214,14 +215,19 @@ impl Execution {
     ) -> Result<Compared, ApplyError> {
         let path = format!("{path}/versions/{}", Address::segment(version));
         let call = get(&path, self.plan.requests[index].api_version);
-        let (there, sent) = futures::try_join!(
+        let (there, sent, seal) = futures::try_join!(
             async { Ok(self.if_there(call).await?) },
-            self.known_body(index, Some(version))
+            self.known_body(index, Some(version)),
+            self.seal(index, When::Before)
         )?;
         let Some(there) = there else {
             return Ok(Compared::Absent);
         };
-        let same = sent.is_some_and(|sent| self.comparison(scope).same(&sent, &there.body));
+        let comparison = self.comparison(scope);
+        let sent_before =
+            seal::carries(&there.body, self.plan.requests[index].seal, seal.as_deref())
+                && comparison.same_tags(&self.plan.requests[index].body, &there.body);
+        let same = sent_before || sent.is_some_and(|sent| comparison.same(&sent, &there.body));
         Ok(if same {
             let id = format!("{}/{path}", self.azure.workspace());
             Compared::Same(unchanged(there.body, Some(version.to_owned()), &id))

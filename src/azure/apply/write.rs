@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::look_up::{container, noun, text};
 use super::resolve::{Own, datastore_root};
 use super::schedule::is_schedule;
+use super::seal::{self, When};
 use super::symbols::{Code, Standing, Written, needs_of};
 use super::{Applied, AppliedAsset, ApplyError, Execution};
 use crate::azure::blob::Container;
@@ -306,7 +307,12 @@ impl Execution {
             version: goal.version.as_deref(),
         };
         let path = Self::path(request, own)?;
-        let (body, ()) = futures::try_join!(self.body(index, own), self.prepare(index))?;
+        let (mut body, ()) = futures::try_join!(self.body(index, own), self.prepare(index))?;
+        if let Some(seal) = request.seal
+            && let Some(text) = self.seal(index, When::Writing(own)).await?
+        {
+            seal::put(&mut body, seal, text);
+        }
         let mut call = Call::put(Address::Workspace(path.clone()), request.api_version, body);
         if needs_ml_token(request) {
             call = call.with_ml_token();

@@ -224,6 +224,7 @@ pub(crate) fn request(target: Target, body: Value, slots: Vec<Slot>) -> Request 
         body,
         slots,
         needs: Vec::new(),
+        seal: None,
     }
 }
 
@@ -246,6 +247,7 @@ pub(crate) fn data(version: Version, upload: Upload) -> Plan {
         uploads: vec![upload],
         requests: vec![Request {
             needs: vec![0],
+            seal: None,
             ..request(target, body, Vec::new())
         }],
         expects: Vec::new(),

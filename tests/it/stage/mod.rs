@@ -1,6 +1,7 @@
 //! Stages on the emulator, down the same road as the product: happy, again, refused, bad input.
 
 mod assets;
+mod components;
 mod connect;
 mod create_compute;
 mod create_schedule;

@@ -106,7 +106,7 @@ fn of_job(session: &mut Session<'_>, field: &Field<'_>) -> Option<Draft> {
         "sourceJobId": job,
         "_source": SOURCE,
     });
-    let version = component::anonymous_version(&spec);
+    let version = component::content_guid(&spec);
     let mut body = Object::default();
     let properties: Value =
         json!({"componentSpec": spec, "isAnonymous": true, "isArchived": false});
