@@ -1,14 +1,19 @@
 //! Components: the specification that the service gets, and the interface that a pipeline's steps are checked against. A component
 //! without a name of its own is anonymous and the service names it. A type is one file here and one row in [`TYPES`].
 
+mod automl;
 mod command;
 mod known;
+mod parallel;
 mod pipeline;
 mod port;
+mod spark;
+mod transfer;
 
 pub(super) use command::Inline;
 pub(super) use known::{Known, read_file, type_word};
 pub(super) use port::{Port, check_cases, declared, declared_literal, literal_type, typed};
+pub(super) use spark::Origin;
 
 use std::path::Path;
 use std::sync::LazyLock;
@@ -21,11 +26,13 @@ use sha2::{Digest, Sha256};
 use super::binding::pattern;
 use super::draft::{Draft, Object};
 use super::fields::{Field, Fields};
+use super::parallel::Parallel;
 use super::plan::{Reference, Target, Version};
 use super::problem::{Problem, Report, nearest};
 use super::python;
 use super::session::Session;
 use super::settings::{Distribution, Resources};
+use super::spark::Program;
 
 pub(super) const API: &str = "2024-01-01-preview";
 /// What is said of an input that is not given.
@@ -46,13 +53,30 @@ static TYPES: &[ComponentType] = &[
         read: command::read,
     },
     ComponentType {
+        name: "parallel",
+        read: parallel::read,
+    },
+    ComponentType {
+        name: "spark",
+        read: spark::read,
+    },
+    ComponentType {
+        name: "data_transfer",
+        read: transfer::read,
+    },
+    ComponentType {
+        name: "import",
+        read: transfer::read_import,
+    },
+    ComponentType {
         name: "pipeline",
         read: pipeline::read,
     },
+    ComponentType {
+        name: "automl",
+        read: automl::read,
+    },
 ];
-
-/// Types of components that the service has and this version has not.
-const LATER: [&str; 5] = ["parallel", "spark", "import", "data_transfer", "automl"];
 
 /// A component that is defined in this project.
 #[derive(Debug, Clone)]
@@ -80,6 +104,10 @@ pub(super) struct Component {
 pub(super) struct Defaults {
     pub(super) resources: Option<Resources>,
     pub(super) distribution: Option<Distribution>,
+    pub(super) parallel: Option<Parallel>,
+    pub(super) spark: Option<Program>,
+    /// Of a data transfer that copies.
+    pub(super) copy_mode: Option<String>,
 }
 
 /// The component that a document describes, for a step of the type `wanted`. `base` is the folder of the document.
@@ -200,21 +228,51 @@ fn choose(field: &Field<'_>, report: &mut Report) -> Option<&'static ComponentTy
     let word = text.to_lowercase();
     let found = TYPES.iter().find(|kind| kind.name == word);
     if found.is_none() {
-        let message = if LATER.contains(&word.as_str()) {
-            format!("components of type `{word}` are not supported by this version")
-        } else {
-            let names = TYPES.iter().map(|kind| kind.name).chain(LATER);
-            format!(
-                "`{text}` is not a type of component{}",
-                nearest(&word, names)
-            )
-        };
+        let hint = nearest(&word, TYPES.iter().map(|kind| kind.name));
+        let message = format!("`{text}` is not a type of component{hint}");
         field.problem(report, message);
     }
     found
 }
 
 impl Component {
+    /// What an inline step of the type `kind` stands for, without what it runs.
+    pub(super) fn of_step(
+        kind: &'static str,
+        description: Option<String>,
+        tags: Option<Value>,
+        inputs: Vec<(&str, Value, Port)>,
+        outputs: Vec<(&str, Value, Port)>,
+    ) -> Self {
+        let mut component = Self {
+            description,
+            tags,
+            ..Self::default()
+        };
+        let spec = &mut component.spec;
+        spec.put("type", kind);
+        spec.put_some("description", component.description.clone());
+        spec.put_some("tags", component.tags.clone());
+        spec.put("is_deterministic", true);
+        for (key, ports, kept) in [
+            ("inputs", inputs, &mut component.inputs),
+            ("outputs", outputs, &mut component.outputs),
+        ] {
+            let mut declared = Object::default();
+            for (name, body, port) in ports {
+                declared.put(name, body);
+                kept.push((name.to_owned(), port));
+            }
+            spec.put_filled(key, declared);
+        }
+        component
+    }
+
+    /// A field that an inline step has and the component that it stands for has, too.
+    pub(super) fn put_spec(&mut self, key: &str, value: Option<Value>) {
+        self.spec.put_some(key, value);
+    }
+
     pub(super) fn input(&self, name: &str) -> Option<&Port> {
         self.inputs
             .iter()
@@ -256,6 +314,24 @@ impl Component {
         let said = fields.flag("is_deterministic", report);
         self.spec
             .put_some("is_deterministic", said.or(deterministic));
+    }
+
+    /// `properties`, which a version has as texts; a specification, where it has them at all, as they are.
+    fn read_properties(&mut self, fields: &mut Fields<'_>, in_spec: bool, report: &mut Report) {
+        let Some(entries) = fields.read("properties", report, Field::entries) else {
+            return;
+        };
+        let texts = entries.iter().map(|(name, field)| {
+            let text = python::str_of(field.node);
+            ((*name).to_owned(), text.into())
+        });
+        self.properties = Some(Value::Object(texts.collect()));
+        if in_spec {
+            let raw = entries
+                .iter()
+                .map(|(name, field)| ((*name).to_owned(), python::json_of(field.node)));
+            self.spec.put("properties", Value::Object(raw.collect()));
+        }
     }
 
     fn read_ports(&mut self, fields: &mut Fields<'_>, report: &mut Report) {

@@ -11,11 +11,22 @@ pub(super) enum Draft {
     /// A string with references in it.
     Parts(Vec<Part>),
     Object(Object),
+    List(List),
 }
 
 /// Keys in the order they were put; `None` is not put at all.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Object(Vec<(String, Draft)>);
+
+/// Items that may refer to what only the service knows.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct List(Vec<Draft>);
+
+impl List {
+    pub(super) fn push_some(&mut self, item: Option<impl Into<Draft>>) {
+        self.0.extend(item.map(Into::into));
+    }
+}
 
 impl Object {
     pub(super) fn put(&mut self, key: impl Into<String>, value: impl Into<Draft>) {
@@ -40,7 +51,7 @@ impl Object {
         let entry = self.0.iter_mut().find(|(known, _)| known == key);
         match entry {
             Some((_, Draft::Object(object))) => Some(object),
-            Some((_, Draft::Json(_) | Draft::Parts(_))) | None => None,
+            Some((_, Draft::Json(_) | Draft::Parts(_) | Draft::List(_))) | None => None,
         }
     }
 
@@ -98,7 +109,7 @@ impl Draft {
             Self::Json(Value::String(text)) if !text.starts_with(prefix) => {
                 Self::Json(format!("{prefix}{text}").into())
             }
-            Self::Json(_) | Self::Object(_) => self,
+            Self::Json(_) | Self::Object(_) | Self::List(_) => self,
         }
     }
 
@@ -108,7 +119,7 @@ impl Draft {
         match self {
             Self::Json(Value::String(text)) => Self::Json(quote(&text).into()),
             Self::Parts(_) => self.enclosed("'", "'"),
-            Self::Json(_) | Self::Object(_) => self,
+            Self::Json(_) | Self::Object(_) | Self::List(_) => self,
         }
     }
 
@@ -122,7 +133,7 @@ impl Draft {
                 parts.push(Part::Text(after.to_owned()));
                 Self::Parts(parts)
             }
-            Self::Json(_) | Self::Object(_) => self,
+            Self::Json(_) | Self::Object(_) | Self::List(_) => self,
         }
     }
 
@@ -138,6 +149,7 @@ impl Draft {
                 .collect::<String>()
                 .into(),
             Self::Object(object) => object.spelled(spell),
+            Self::List(List(items)) => items.iter().map(|item| item.spelled(spell)).collect(),
         }
     }
 
@@ -162,6 +174,16 @@ impl Draft {
                     map.insert(key, value);
                 }
                 Value::Object(map)
+            }
+            Self::List(List(items)) => {
+                let split = |(index, item): (usize, Self)| {
+                    let length = pointer.len();
+                    pointer.push_str(&format!("/{index}"));
+                    let value = item.split(pointer, slots);
+                    pointer.truncate(length);
+                    value
+                };
+                items.into_iter().enumerate().map(split).collect()
             }
         }
     }
@@ -191,6 +213,12 @@ impl From<bool> for Draft {
     }
 }
 
+impl From<List> for Draft {
+    fn from(list: List) -> Self {
+        Self::List(list)
+    }
+}
+
 impl From<Object> for Draft {
     fn from(object: Object) -> Self {
         Self::Object(object)
@@ -215,5 +243,19 @@ mod tests {
         );
         assert_eq!(slots[0].pointer, "/properties/a~1b~0c");
         assert_eq!(body.pointer(&slots[0].pointer), Some(&Value::Null));
+    }
+
+    #[test]
+    fn references_in_lists_become_slots_with_indices() {
+        let mut item = Object::default();
+        item.put("id", Draft::reference(Reference::OwnName));
+        let mut list = List::default();
+        list.push_some(Some("a"));
+        list.push_some(Some(item));
+        let mut outer = Object::default();
+        outer.put("items", list);
+        let (body, slots) = outer.finish();
+        assert_eq!(body, serde_json::json!({"items": ["a", {"id": null}]}));
+        assert_eq!(slots[0].pointer, "/items/1/id");
     }
 }

@@ -4,7 +4,7 @@
 mod input;
 mod output;
 
-pub(super) use input::{Asset, Input, literal, literal_text, read_inputs, read_table};
+pub(super) use input::{Asset, Input, literal, literal_text, read_asset, read_inputs};
 pub(super) use output::{Output, Texts, read_outputs};
 
 use std::sync::LazyLock;

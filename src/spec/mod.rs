@@ -14,6 +14,7 @@ mod io;
 mod job;
 mod kind;
 mod overrides;
+mod parallel;
 pub mod plan;
 pub mod problem;
 mod python;
@@ -23,6 +24,7 @@ mod settings;
 mod snapshot;
 mod spark;
 mod sweep;
+mod transfer;
 pub mod yaml;
 
 pub use files::LocalFiles;

@@ -152,3 +152,37 @@ pub enum Reference {
     /// The version that [`Version::Next`] or [`Version::LatestOrNext`] of a request came to be (a component's spec repeats it).
     VersionOf(usize),
 }
+
+impl Reference {
+    /// The earlier request that completes it.
+    pub fn request(&self) -> Option<usize> {
+        match self {
+            Self::Answer(request) | Self::VersionOf(request) => Some(*request),
+            Self::Workspace
+            | Self::Subscription
+            | Self::ResourceGroup
+            | Self::WorkspaceName
+            | Self::Location
+            | Self::Code(_)
+            | Self::Latest { .. }
+            | Self::UploadUri(_)
+            | Self::OwnName => None,
+        }
+    }
+
+    /// The upload that completes it.
+    pub fn upload(&self) -> Option<usize> {
+        match self {
+            Self::Code(upload) | Self::UploadUri(upload) => Some(*upload),
+            Self::Workspace
+            | Self::Subscription
+            | Self::ResourceGroup
+            | Self::WorkspaceName
+            | Self::Location
+            | Self::Answer(_)
+            | Self::Latest { .. }
+            | Self::OwnName
+            | Self::VersionOf(_) => None,
+        }
+    }
+}

@@ -254,6 +254,22 @@ pub(super) fn camel_to_snake(text: &str) -> String {
     out
 }
 
+/// `snake_to_camel` of the SDK: `max_trials` as `maxTrials`.
+pub(super) fn snake_to_camel(text: &str) -> String {
+    let mut out = String::new();
+    let mut raised = false;
+    for c in text.chars() {
+        if c == '_' {
+            raised = true;
+        } else if std::mem::take(&mut raised) {
+            out.extend(c.to_uppercase());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -327,6 +343,12 @@ mod tests {
         ] {
             assert_eq!(iso(python), sent);
         }
+    }
+
+    #[test]
+    fn snake_case_becomes_camel_case() {
+        assert_eq!(snake_to_camel("max_trials"), "maxTrials");
+        assert_eq!(snake_to_camel("beta1"), "beta1");
     }
 
     #[test]

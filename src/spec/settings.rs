@@ -119,6 +119,21 @@ impl Resources {
         body
     }
 
+    /// Whether an expression stands for one of the values, but for `properties`.
+    pub(super) fn has_binding(&self) -> bool {
+        let is_bound = |value: &Value| value.as_str().is_some_and(super::binding::found_in);
+        [
+            &self.instance_count,
+            &self.instance_type,
+            &self.max_instance_count,
+            &self.shm_size,
+            &self.docker_args,
+        ]
+        .into_iter()
+        .flatten()
+        .any(is_bound)
+    }
+
     /// As a component keeps them: without `properties`.
     pub(super) fn spec(&self) -> Object {
         let mut body = Object::default();
@@ -291,19 +306,41 @@ pub(super) fn queue(field: &Field<'_>, spelling: Spelling, report: &mut Report) 
     Some(queue_of(tier, priority, spelling, report))
 }
 
+/// The same in the words of YAML, as a sweep's step has it.
+pub(super) fn queue_as_written(field: &Field<'_>, report: &mut Report) -> Option<Object> {
+    let mut fields = field.fields(report)?;
+    let (tier, priority) = (fields.take("job_tier"), fields.take("priority"));
+    fields.refuse_rest(report);
+    let (tier, priority) = queue_words(tier, priority, report);
+    let mut body = Object::default();
+    body.put_some("job_tier", tier);
+    body.put_some("priority", priority);
+    Some(body)
+}
+
+/// The service wants a number or another spelling, so an expression cannot stand here.
+fn queue_words(
+    tier: Option<Field<'_>>,
+    priority: Option<Field<'_>>,
+    report: &mut Report,
+) -> (Option<String>, Option<String>) {
+    let mut word = |field: Option<Field<'_>>, words: &[&str]| {
+        let field = field?;
+        Field::at_path(field.node, &field.path).choice(report, words, Case::Lower)
+    };
+    (
+        word(tier, &["spot", "basic", "standard", "premium", "null"]),
+        word(priority, &["low", "medium", "high"]),
+    )
+}
+
 pub(super) fn queue_of(
     tier: Option<Field<'_>>,
     priority: Option<Field<'_>>,
     spelling: Spelling,
     report: &mut Report,
 ) -> Object {
-    let mut word = |field: Option<Field<'_>>, words: &[&str]| {
-        // The service wants a number or another spelling, so an expression cannot stand here.
-        let field = field?;
-        Field::at_path(field.node, &field.path).choice(report, words, Case::Lower)
-    };
-    let tier = word(tier, &["spot", "basic", "standard", "premium", "null"]);
-    let priority = word(priority, &["low", "medium", "high"]);
+    let (tier, priority) = queue_words(tier, priority, report);
     let mut body = Object::default();
     body.put_some(
         spelling.of("jobTier", "job_tier"),

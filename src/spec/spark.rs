@@ -1,13 +1,17 @@
 //! What Spark jobs, components and steps have in common: the entry, files beside the code, configuration, resources. It does not
 //! know who runs them.
 
-use serde_json::Value;
+use std::path::Path;
+
+use serde_json::{Value, json};
 
 use super::draft::Object;
 use super::fields::{Field, Fields};
 use super::io::Spelling;
 use super::problem::Report;
 use super::python;
+use super::reference;
+use super::session::Session;
 use super::settings::text_list;
 use super::yaml::{Kind, Node};
 
@@ -51,24 +55,33 @@ const MACHINES: [&str; 5] = [
 /// Where a Spark program starts.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
-    pub(super) file: String,
+    /// The file, or the class.
+    pub(super) name: String,
+    is_class: bool,
 }
 
 impl Entry {
-    /// Only files; a class is understood and refused, as the service has no jobs of that kind.
     pub(super) fn read(field: &Field<'_>, report: &mut Report) -> Option<Self> {
         let mut fields = field.fields(report)?;
-        if let Some(class) = fields.take("class_name") {
-            class.problem(
+        let class = fields.take("class_name");
+        let is_class = class.is_some();
+        let name = class.or_else(|| fields.required("file", report));
+        let name = name.and_then(|field| field.text(report));
+        fields.refuse_rest(report);
+        Some(Self {
+            name: name?,
+            is_class,
+        })
+    }
+
+    /// A component may start with a class, but nothing runs it.
+    pub(super) fn refuse_class(&self, at: &Field<'_>, report: &mut Report) {
+        if self.is_class {
+            at.problem(
                 report,
                 "a class cannot be the entry; name the file that starts the job under `file`",
             );
-            return None;
         }
-        let file = fields.required("file", report);
-        let file = file.and_then(|field| field.text(report));
-        fields.refuse_rest(report);
-        Some(Self { file: file? })
     }
 
     pub(super) fn body(&self, spelling: Spelling) -> Object {
@@ -77,9 +90,72 @@ impl Entry {
             spelling.of("sparkJobEntryType", "spark_job_entry_type"),
             "SparkJobPythonEntry",
         );
-        body.put("file", self.file.as_str());
+        body.put("file", self.name.as_str());
         body
     }
+}
+
+/// What a Spark component runs: a step takes it over.
+#[derive(Debug, Clone)]
+pub(super) struct Program {
+    pub(super) entry: Entry,
+    pub(super) conf: Conf,
+    /// Lists of files, and arguments, in the words of YAML.
+    beside: Vec<(&'static str, Value)>,
+    /// What is wrong when the code at hand does not have the entry.
+    pub(super) missing: Option<String>,
+}
+
+impl Program {
+    pub(super) fn read(fields: &mut Fields<'_>, report: &mut Report) -> Option<Self> {
+        let entry = fields.required("entry", report);
+        let entry = entry.and_then(|field| Entry::read(&field, report));
+        let mut beside = Vec::new();
+        for (name, _) in FILES {
+            beside.extend(file_list(fields, name, report).map(|list| (name, list)));
+        }
+        let args = fields.text("args", report).map(Value::String);
+        beside.extend(args.map(|args| ("args", args)));
+        let conf = fields.read("conf", report, Conf::read);
+        Some(Self {
+            entry: entry?,
+            conf: conf.unwrap_or_default(),
+            beside,
+            missing: None,
+        })
+    }
+
+    /// In a component's specification.
+    pub(super) fn put_spec(&self, spec: &mut Object) {
+        spec.put("entry", json!({"file": self.entry.name}));
+        self.put_beside(spec);
+        spec.put_filled("conf", self.conf.body());
+    }
+
+    pub(super) fn put_beside(&self, body: &mut Object) {
+        for (name, value) in &self.beside {
+            body.put(*name, value.clone());
+        }
+    }
+
+    pub(super) fn args(&self) -> Option<&str> {
+        let args = self.beside.iter().find(|(name, _)| *name == "args");
+        args.and_then(|(_, text)| text.as_str())
+    }
+}
+
+/// What is wrong with an entry that is not in its code, where the code is at hand.
+pub(super) fn missing_entry(
+    session: &Session<'_>,
+    entry: &Entry,
+    code: Option<&Field<'_>>,
+    base: &Path,
+) -> Option<String> {
+    let folder = code?.node.as_text()?;
+    let is_local = session.exists(base, folder) && !reference::is_url(folder);
+    let is_there = || session.exists(base, &format!("{folder}/{}", entry.name));
+    (is_local && !entry.is_class && !is_there())
+        .then(|| format!("the code `{folder}` has no file `{}`", entry.name))
 }
 
 /// Files beside the code that the field `name` lists; none may be there twice.
@@ -146,7 +222,64 @@ impl Conf {
         (report.count() == before).then_some(conf)
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&Node> {
+    /// The configuration that fields beside `conf` give, under the SDK's names; `conf` wins.
+    pub(super) fn read_beside(&mut self, fields: &mut Fields<'_>) {
+        for (own, _) in CONF {
+            if let Some(field) = fields.take(own)
+                && !field.node.is_null()
+                && self.get(own).is_none()
+            {
+                self.known.push((own, field.node.clone()));
+            }
+        }
+    }
+
+    /// A step's own over that of its component: by name what the SDK knows, as a whole the rest.
+    pub(super) fn over(mut self, component: &Self) -> Self {
+        if self.other.is_empty() {
+            self.other.clone_from(&component.other);
+        }
+        // The SDK takes zero, false and empty texts for nothing here.
+        self.known.retain(|(_, node)| match &node.kind {
+            Kind::Bool(value) => *value,
+            Kind::Integer(value) => *value != 0,
+            Kind::Text(text) => !text.is_empty(),
+            Kind::Null
+            | Kind::Float(_)
+            | Kind::Timestamp(_)
+            | Kind::Sequence(_)
+            | Kind::Mapping(_) => true,
+        });
+        for (name, node) in &component.known {
+            if self.get(name).is_none() {
+                self.known.push((*name, node.clone()));
+            }
+        }
+        self.with_instances()
+    }
+
+    /// With dynamic allocation a job starts with the least number of executors.
+    pub(super) fn with_instances(mut self) -> Self {
+        if let (None, Some(node)) = (self.get(INSTANCES), self.instances()) {
+            let node = node.clone();
+            self.known.push((INSTANCES, node));
+        }
+        self
+    }
+
+    /// As components and steps have it: values of any type under Spark's own names.
+    pub(super) fn body(&self) -> Object {
+        let mut body = Object::default();
+        for (name, node) in &self.other {
+            body.put(name.as_str(), python::json_of(node));
+        }
+        for (own, spark) in CONF {
+            body.put_some(spark, self.get(own).map(number_or_json));
+        }
+        body
+    }
+
+    fn get(&self, name: &str) -> Option<&Node> {
         let found = self.known.iter().find(|(known, _)| *known == name);
         found.map(|(_, node)| node)
     }
@@ -247,7 +380,6 @@ impl Conf {
         body
     }
 
-    /// With dynamic allocation a job starts with the least number of executors.
     fn instances(&self) -> Option<&Node> {
         let dynamic = self.is_dynamic();
         let least = || self.get(AT_LEAST).filter(|_| dynamic);
@@ -255,18 +387,89 @@ impl Conf {
     }
 }
 
+/// Digits in quotes are a number where the SDK has a field for them.
+fn number_or_json(node: &Node) -> Value {
+    let digits = node
+        .as_text()
+        .filter(|text| text.chars().all(|c| c.is_ascii_digit()));
+    let number = digits.and_then(|text| text.parse().ok());
+    number.map_or_else(|| python::json_of(node), python::integer)
+}
+
+/// The identity that the SDK chooses for a job or step which has none.
+pub(super) fn usual_identity(has_compute: bool, spelling: Spelling) -> Object {
+    let mut body = Object::default();
+    let kind = if has_compute {
+        "Managed"
+    } else {
+        "UserIdentity"
+    };
+    body.put(spelling.of("identityType", "identity_type"), kind);
+    body
+}
+
+/// A job or step runs on a compute, or on a machine of the service's own.
+pub(super) fn check_machine(
+    at: &Field<'_>,
+    compute: Option<&Field<'_>>,
+    resources: Option<&Field<'_>>,
+    report: &mut Report,
+) {
+    match (compute, resources) {
+        (None, None) => at.problem(
+            report,
+            "a Spark job needs a `compute`, or `resources` to run serverless",
+        ),
+        (Some(_), Some(resources)) => resources.problem(
+            report,
+            "a Spark job has a `compute` or `resources`, not both",
+        ),
+        (Some(_), None) | (None, Some(_)) => {}
+    }
+}
+
+/// Where data of a Spark job is wrong: Spark reads and writes storage itself. `mode` is the one of an input's or output's data.
+pub(super) fn check_mode(
+    whole: &Field<'_>,
+    direction: &str,
+    name: &str,
+    mode: Option<&str>,
+    report: &mut Report,
+) {
+    if mode == Some("direct") {
+        return;
+    }
+    let node = whole.node.get(direction).and_then(|all| all.get(name));
+    let path = super::fields::join(&whole.path, &format!("{direction}.{name}"));
+    report.add(
+        node.unwrap_or(whole.node),
+        &path,
+        "the data of a Spark job needs `mode: direct`",
+    );
+}
+
+/// How the case of a machine's name is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Word {
+    AsWritten,
+    Lower,
+}
+
 /// `resources` of a Spark job or step: a machine and a version of Spark.
 pub(super) fn resources(
     field: &Field<'_>,
     spelling: Spelling,
+    word: Word,
     report: &mut Report,
 ) -> Option<Object> {
     let mut fields = field.fields(report)?;
     let machine = fields.required("instance_type", report);
     let machine = machine.and_then(|field| {
-        field.choice(report, &MACHINES, super::fields::Case::Lower)?;
-        // The case of the user's word is kept.
-        field.text(report)
+        let known = field.choice(report, &MACHINES, super::fields::Case::Lower)?;
+        match word {
+            Word::Lower => Some(known),
+            Word::AsWritten => field.text(report),
+        }
     });
     let version = fields.required("runtime_version", report);
     let version = version.and_then(|field| runtime_version(&field, report));

@@ -67,6 +67,8 @@ pub(super) fn put(
 /// `random`, or `{type: random, seed: 1}`. A step keeps the form that the user chose.
 fn sampling_algorithm(field: &Field<'_>, spelling: Spelling, report: &mut Report) -> Option<Value> {
     if field.node.entries().is_none() {
+        // What the SDK makes of the word, it cannot make of an expression.
+        let field = Field::at_path(field.node, &field.path);
         let word = field.choice(report, &ALGORITHMS, Case::Lower)?;
         return Some(match spelling {
             Spelling::Job => json!({"samplingAlgorithmType": settings::capitalized(&word)}),
@@ -281,6 +283,9 @@ fn early_termination(field: &Field<'_>, spelling: Spelling, report: &mut Report)
                 .binding()
                 .or_else(|| float_of(&field).or_else(|| number_or(&field, "a number", report))),
         };
+        // A step does not say that there is no slack.
+        let is_nothing = |value: &Value| !whole && value.as_f64() == Some(0.0);
+        let value = value.filter(|value| spelling == Spelling::Job || !is_nothing(value));
         body.put_some(spelling.of(key, name), value);
     };
     put("delay_evaluation", "delayEvaluation", 0, true);

@@ -16,7 +16,7 @@ use crate::spec::{self, Expected};
 
 pub static STAGE: Stage = Stage {
     name: "create-schedule",
-    summary: "Create a schedule that starts a pipeline or an import of data, or update it",
+    summary: "Create a schedule that starts a pipeline, an import of data or a monitor, or update it",
     inputs: &[FILE, NAME, SET],
     outputs: &[
         OutputDef {

@@ -9,8 +9,8 @@ use super::endpoint::{
     self, ENDPOINT_NAME, ENDPOINT_NAME_OUTPUT, ENDPOINT_TYPE, FORMER_TRAFFIC, Found, TRAFFIC,
 };
 use super::inputs::RawInputs;
-use super::traffic::{FORMER_TRAFFIC_TAG, TrafficMap};
-use super::{CHANGED, Context, Refused, Stage};
+use super::traffic::{FORMER_TRAFFIC_TAG, ROLLOUT_TAG, TrafficMap};
+use super::{CHANGED, Context, Refused, Stage, rollout};
 use crate::azure::endpoints::Family;
 
 pub static STAGE: Stage = Stage {
@@ -64,7 +64,13 @@ fn former(found: &Found) -> Result<TrafficMap, Refused> {
     let endpoint = &found.endpoint;
     let by_hand =
         "set the traffic with allocate-traffic, which says what there is to choose from".to_owned();
-    let Some(tag) = endpoint.tags.get(FORMER_TRAFFIC_TAG) else {
+    // During a rollout, or after one that was cut off, the map to go back to is the one that it began from.
+    let unfinished = endpoint.tags.get(ROLLOUT_TAG);
+    let unfinished = unfinished.and_then(|tag| rollout::began_from(tag)?.for_tag().ok());
+    let Some(tag) = unfinished
+        .as_ref()
+        .or(endpoint.tags.get(FORMER_TRAFFIC_TAG))
+    else {
         return Err(Refused {
             message: format!(
                 "endpoint {} has no record of a former traffic map (tag {FORMER_TRAFFIC_TAG}): nothing to go back to; it has {}",

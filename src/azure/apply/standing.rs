@@ -86,20 +86,8 @@ impl Execution {
             let slots = self.plan.requests[index].slots.iter();
             slots
                 .flat_map(references_of)
-                .filter_map(|reference| match reference {
-                    Reference::Answer(part) | Reference::VersionOf(part) => {
-                        self.symbols.same_request.get(*part).copied()
-                    }
-                    Reference::Workspace
-                    | Reference::Subscription
-                    | Reference::ResourceGroup
-                    | Reference::WorkspaceName
-                    | Reference::Location
-                    | Reference::Code(_)
-                    | Reference::Latest { .. }
-                    | Reference::UploadUri(_)
-                    | Reference::OwnName => None,
-                })
+                .filter_map(Reference::request)
+                .filter_map(|part| self.symbols.same_request.get(part).copied())
         };
         let parts: HashSet<usize> = self.own_requests().flat_map(made_of).collect();
         let mut left: Vec<usize> = self

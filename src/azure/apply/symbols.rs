@@ -188,18 +188,7 @@ pub(super) fn needs_of(request: &Request) -> impl Iterator<Item = usize> {
         .slots
         .iter()
         .flat_map(references_of)
-        .filter_map(|reference| match reference {
-            Reference::Code(upload) | Reference::UploadUri(upload) => Some(*upload),
-            Reference::Workspace
-            | Reference::Subscription
-            | Reference::ResourceGroup
-            | Reference::WorkspaceName
-            | Reference::Location
-            | Reference::Answer(_)
-            | Reference::Latest { .. }
-            | Reference::OwnName
-            | Reference::VersionOf(_) => None,
-        });
+        .filter_map(Reference::upload);
     request.needs.iter().copied().chain(referred)
 }
 

@@ -4,13 +4,16 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::asset::{own_url, shape};
+use super::asset::shape;
+use super::operation::{self, Location};
 use crate::emulator::clock;
 use crate::emulator::operation::Progress;
 use crate::emulator::problem::Problem;
 use crate::emulator::request::{self, Call, Reply};
-use crate::emulator::site::PROVIDER;
 use crate::emulator::state::State;
+
+/// How operations on schedules are named.
+const OPERATION: &str = "s";
 
 #[derive(Debug, Clone)]
 pub(crate) struct Schedule {
@@ -107,25 +110,14 @@ fn put(state: &State, call: &Call, name: &str) -> Reply {
     state.schedules.put(name, row.clone());
     let answer = json!({"properties": answered(&row)});
     let answer = request::json(StatusCode::CREATED, &answer);
-    let answer = asynchronous(state, call, answer, &row.operation);
-    Ok(request::with(answer, "location", &own_url(state, call)))
-}
-
-fn asynchronous(
-    state: &State,
-    call: &Call,
-    answer: axum::response::Response,
-    operation: &str,
-) -> axum::response::Response {
-    let url = format!(
-        "{}/subscriptions/{}/providers/{PROVIDER}/locations/{}/mfeOperationsStatus/{operation}?api-version={}",
-        state.site.endpoint,
-        state.site.subscription,
-        state.site.location,
-        call.query("api-version").unwrap_or("")
-    );
-    let answer = request::with(answer, "azure-asyncoperation", &url);
-    request::with(answer, "x-ms-async-operation-timeout", "PT30M")
+    let named = (OPERATION, row.operation.as_str());
+    Ok(operation::begun(
+        state,
+        call,
+        answer,
+        named,
+        Location::Resource,
+    ))
 }
 
 fn delete(state: &State, call: &Call, name: &str) -> Reply {
@@ -138,9 +130,15 @@ fn delete(state: &State, call: &Call, name: &str) -> Reply {
         )));
     }
     state.schedules.remove(name);
-    let operation = state.operations.begin();
+    let id = state.operations.begin();
     let answer = request::empty(StatusCode::ACCEPTED);
-    Ok(asynchronous(state, call, answer, &operation))
+    Ok(operation::begun(
+        state,
+        call,
+        answer,
+        (OPERATION, &id),
+        Location::Result,
+    ))
 }
 
 fn refuse_bad(state: &State, properties: &Value) -> Result<(), Problem> {

@@ -4,14 +4,13 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{Component, Defaults, Port, port};
+use super::{Component, Port, port};
 use crate::spec::binding;
 use crate::spec::code;
-use crate::spec::draft::{Draft, Object};
+use crate::spec::draft::Draft;
 use crate::spec::environment;
 use crate::spec::fields::{Field, Fields};
 use crate::spec::problem::Report;
-use crate::spec::python;
 use crate::spec::session::Session;
 use crate::spec::settings::{Distribution, Resources, Unknown};
 
@@ -44,19 +43,7 @@ pub(super) fn read(
     component.read_common(&mut fields, Some(true), &mut session.report);
     component.read_ports(&mut fields, &mut session.report);
     let report = &mut session.report;
-    if let Some(entries) = fields.read("properties", report, Field::entries) {
-        let texts = entries.iter().map(|(name, field)| {
-            let text = python::str_of(field.node);
-            ((*name).to_owned(), text.into())
-        });
-        component.properties = Some(Value::Object(texts.collect()));
-        let raw = entries
-            .iter()
-            .map(|(name, field)| ((*name).to_owned(), python::json_of(field.node)));
-        component
-            .spec
-            .put("properties", Value::Object(raw.collect()));
-    }
+    component.read_properties(&mut fields, true, report);
     component.defaults.resources = fields
         .take("resources")
         .and_then(|field| Resources::read(&field, Unknown::Dropped, report));
@@ -96,37 +83,22 @@ impl Inline<'_, '_> {
         session: &mut Session<'_>,
         base: &Path,
     ) -> Component {
-        let mut spec = Object::default();
-        let mut component = Component {
-            description: self.description,
-            tags: self.tags,
-            defaults: Defaults {
-                resources: self.resources,
-                distribution: self.distribution,
-            },
-            ..Component::default()
-        };
-        spec.put("type", "command");
-        spec.put_some("description", component.description.clone());
-        spec.put_some("tags", component.tags.clone());
-        spec.put("is_deterministic", true);
-        for (key, ports, kept) in [
-            ("inputs", self.inputs, &mut component.inputs),
-            ("outputs", self.outputs, &mut component.outputs),
-        ] {
-            let mut declared = Object::default();
-            for (name, body, port) in ports {
-                declared.put(name, body);
-                kept.push((name.to_owned(), port));
-            }
-            spec.put_filled(key, declared);
-        }
+        let Self {
+            description,
+            tags,
+            inputs,
+            outputs,
+            ..
+        } = self;
+        let mut component = Component::of_step("command", description, tags, inputs, outputs);
+        component.defaults.resources = self.resources;
+        component.defaults.distribution = self.distribution;
+        let spec = &mut component.spec;
         spec.put_some(
             "environment",
             self.environment.map(|id| id.prefixed("azureml:")),
         );
-        code::of_component(session, self.code, None, base, &mut spec);
-        component.spec = spec;
+        code::of_component(session, self.code, None, base, spec);
         finish(&mut component, self.command, &mut session.report);
         component
     }

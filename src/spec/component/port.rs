@@ -269,34 +269,34 @@ pub(super) fn read_outputs(
     let entries = field.entries(report).unwrap_or_default();
     check_names(field, &entries, report);
     for (name, field) in entries {
-        let Some(mut fields) = field.fields(report) else {
-            continue;
-        };
-        let Some(kind) = port_type(&mut fields, report) else {
-            continue;
-        };
-        let mut body = Object::default();
-        body.put("type", kind.clone());
-        body.put_some("description", fields.text("description", report));
-        let mode = fields.choice("mode", report, &PORT_MODES, Case::Exact);
-        body.put_some("mode", mode.clone());
-        if PRIMITIVES.contains(&kind.as_str()) {
-            // Whatever else such an output says has no effect.
-            body.put_some("early_available", fields.flag("early_available", report));
-        } else {
-            fields.refuse_rest(report);
+        if let Some((body, port)) = read_output(&field, report) {
+            spec.put(name, body);
+            ports.push((name.to_owned(), port));
         }
-        spec.put(name, body);
-        ports.push((
-            name.to_owned(),
-            Port {
-                kind,
-                mode,
-                ..Port::default()
-            },
-        ));
     }
     spec
+}
+
+pub(super) fn read_output(field: &Field<'_>, report: &mut Report) -> Option<(Object, Port)> {
+    let mut fields = field.fields(report)?;
+    let kind = port_type(&mut fields, report)?;
+    let mut body = Object::default();
+    body.put("type", kind.clone());
+    body.put_some("description", fields.text("description", report));
+    let mode = fields.choice("mode", report, &PORT_MODES, Case::Exact);
+    body.put_some("mode", mode.clone());
+    if PRIMITIVES.contains(&kind.as_str()) {
+        // Whatever else such an output says has no effect.
+        body.put_some("early_available", fields.flag("early_available", report));
+    } else {
+        fields.refuse_rest(report);
+    }
+    let port = Port {
+        kind,
+        mode,
+        ..Port::default()
+    };
+    Some((body, port))
 }
 
 /// The declaration that a literal stands for, in an inline step.
@@ -326,6 +326,7 @@ pub(in crate::spec) fn literal_type(node: &Node) -> &'static str {
 pub(in crate::spec) fn declared(kind: &str, mode: Option<&str>) -> (Value, Port) {
     let port = Port {
         kind: kind.to_owned(),
+        mode: mode.map(str::to_owned),
         ..Port::default()
     };
     let mut body = serde_json::json!({"type": kind});

@@ -120,9 +120,13 @@ fn asset<'n>(fields: Fields<'n>, report: &mut Report) -> Option<Asset<'n>> {
     asset_of(fields, &DATA_TYPES, report)
 }
 
-/// Data of the only type that some fields take. Without a type it counts as a folder, as it does to the SDK.
-pub(in crate::spec) fn read_table<'n>(field: &Field<'n>, report: &mut Report) -> Option<Asset<'n>> {
-    asset_of(field.fields(report)?, &["mltable"], report)
+/// Data of one of some types. Without a type it counts as a folder, as it does to the SDK.
+pub(in crate::spec) fn read_asset<'n>(
+    field: &Field<'n>,
+    types: &[&str],
+    report: &mut Report,
+) -> Option<Asset<'n>> {
+    asset_of(field.fields(report)?, types, report)
 }
 
 fn asset_of<'n>(mut fields: Fields<'n>, types: &[&str], report: &mut Report) -> Option<Asset<'n>> {
@@ -205,6 +209,11 @@ impl<'n> Asset<'n> {
         body.put("uri", self.uri(session, base)?);
         body.put_some("mode", self.mode.as_deref().map(input_mode));
         Some(body)
+    }
+
+    /// The place as it is written, without the prefix of names.
+    pub(in crate::spec) fn written(&self) -> &str {
+        self.text.strip_prefix("azureml:").unwrap_or(&self.text)
     }
 
     /// Where the data is: as it was written, or where its upload will be.

@@ -6,6 +6,7 @@ mod shape;
 mod space;
 mod sweep;
 mod tables;
+mod task;
 mod texts;
 mod words;
 
@@ -17,169 +18,17 @@ use crate::spec::draft::{Draft, Object};
 use crate::spec::fields::{Case, Field, Fields};
 use crate::spec::io::{self, Keys, Output, Spelling, Texts};
 use crate::spec::job::{self, Compute};
-use crate::spec::problem::{Report, nearest};
+use crate::spec::problem::Report;
 use crate::spec::python;
 use crate::spec::session::Session;
 use crate::spec::settings::{self, Resources, Unknown};
 
+pub(in crate::spec) use task::task_names;
+
 use shape::{Row, Shape, read_rows, row};
+use task::Task;
 
 const API: &str = "2024-01-01-preview";
-
-/// A task.
-struct Task {
-    /// The word under `task`.
-    name: &'static str,
-    /// As the service spells it.
-    sent: &'static str,
-    rows: [&'static [Row]; 2],
-    data: &'static [Data],
-}
-
-/// Data that a task takes.
-struct Data {
-    yaml: &'static str,
-    required: bool,
-    /// Whether a job sends it.
-    sent: bool,
-}
-
-impl Data {
-    fn take<'n>(&self, fields: &mut Fields<'n>, report: &mut Report) -> Option<Field<'n>> {
-        if self.required {
-            fields.required(self.yaml, report)
-        } else {
-            fields.take(self.yaml)
-        }
-    }
-}
-
-const TRAINING: Data = Data {
-    yaml: "training_data",
-    required: true,
-    sent: true,
-};
-const VALIDATION: Data = Data {
-    yaml: "validation_data",
-    required: false,
-    sent: true,
-};
-const TABLES: &[Data] = &[
-    TRAINING,
-    VALIDATION,
-    Data {
-        yaml: "test_data",
-        required: false,
-        sent: true,
-    },
-];
-const TEXTS: &[Data] = &[TRAINING, VALIDATION];
-/// The SDK takes test data for images, and the service has no place for it.
-const IMAGES: &[Data] = &[
-    TRAINING,
-    VALIDATION,
-    Data {
-        yaml: "test_data",
-        required: false,
-        sent: false,
-    },
-];
-
-static TASKS: [Task; 10] = [
-    Task {
-        name: "classification",
-        sent: "Classification",
-        rows: [tables::COMMON, tables::CLASSIFICATION],
-        data: TABLES,
-    },
-    Task {
-        name: "regression",
-        sent: "Regression",
-        rows: [tables::COMMON, tables::REGRESSION],
-        data: TABLES,
-    },
-    Task {
-        name: "forecasting",
-        sent: "Forecasting",
-        rows: [tables::COMMON, tables::FORECASTING],
-        data: TABLES,
-    },
-    Task {
-        name: "text_classification",
-        sent: "TextClassification",
-        rows: [texts::COMMON, texts::CLASSIFICATION],
-        data: TEXTS,
-    },
-    Task {
-        name: "text_classification_multilabel",
-        sent: "TextClassificationMultilabel",
-        rows: [texts::COMMON, texts::MULTILABEL],
-        data: TEXTS,
-    },
-    Task {
-        name: "text_ner",
-        sent: "TextNER",
-        rows: [texts::COMMON, texts::NER],
-        data: TEXTS,
-    },
-    Task {
-        name: "image_classification",
-        sent: "ImageClassification",
-        rows: [images::COMMON, images::CLASSIFICATION],
-        data: IMAGES,
-    },
-    Task {
-        name: "image_classification_multilabel",
-        sent: "ImageClassificationMultilabel",
-        rows: [images::COMMON, images::MULTILABEL],
-        data: IMAGES,
-    },
-    Task {
-        name: "image_object_detection",
-        sent: "ImageObjectDetection",
-        rows: [images::COMMON, images::DETECTION],
-        data: IMAGES,
-    },
-    Task {
-        name: "image_instance_segmentation",
-        sent: "ImageInstanceSegmentation",
-        rows: [images::COMMON, images::DETECTION],
-        data: IMAGES,
-    },
-];
-
-impl Task {
-    /// The SDK tells tasks apart by the exact word; `None` after the problem is reported.
-    fn read(fields: &mut Fields<'_>, report: &mut Report) -> Option<&'static Self> {
-        let field = fields.required("task", report)?;
-        let text = field.text(report)?;
-        let task = TASKS.iter().find(|task| task.name == text);
-        if task.is_none() {
-            let names = TASKS.iter().map(|task| task.name);
-            let hint = match python::camel_to_snake(&text) {
-                snake if names.clone().any(|name| name == snake) => {
-                    format!("; did you mean `{snake}`?")
-                }
-                _ => nearest(&text, names.clone()),
-            };
-            let listed: Vec<_> = names.map(|name| format!("`{name}`")).collect();
-            let message = format!("`{text}` is not one of {}{hint}", listed.join(", "));
-            field.problem(report, message);
-        }
-        task
-    }
-
-    /// What the task says of itself besides its data.
-    fn settings(&self, fields: &mut Fields<'_>, spelling: Spelling, report: &mut Report) -> Object {
-        let mut body = Object::default();
-        for rows in self.rows {
-            for (key, value) in read_rows(fields, rows, spelling, report) {
-                body.put(key, value);
-            }
-        }
-        body
-    }
-}
 
 pub(super) fn translate(session: &mut Session<'_>, mut fields: Fields<'_>, base: &Path) {
     let mut body = Object::default();
@@ -217,7 +66,7 @@ pub(super) fn translate(session: &mut Session<'_>, mut fields: Fields<'_>, base:
                 .take(&mut fields, &mut session.report)
                 .and_then(|field| table(session, &field, base));
             if data.sent {
-                details.put_some(shape::camel(data.yaml), table);
+                details.put_some(python::snake_to_camel(data.yaml), table);
             }
         }
         details.append(task.settings(&mut fields, Spelling::Job, &mut session.report));
@@ -229,7 +78,7 @@ pub(super) fn translate(session: &mut Session<'_>, mut fields: Fields<'_>, base:
 
 /// Data of a job, which sends nothing but its place.
 fn table(session: &mut Session<'_>, field: &Field<'_>, base: &Path) -> Option<Object> {
-    let asset = io::read_table(field, &mut session.report)?;
+    let asset = io::read_asset(field, &["mltable"], &mut session.report)?;
     let mut body = Object::default();
     body.put("jobInputType", "mltable");
     body.put("uri", asset.uri(session, base)?);
@@ -375,7 +224,7 @@ fn step_table(session: &mut Session<'_>, field: &Field<'_>, base: &Path) -> Opti
     if field.node.entries().is_none() {
         return field.text(&mut session.report).map(Draft::from);
     }
-    let asset = io::read_table(field, &mut session.report)?;
+    let asset = io::read_asset(field, &["mltable"], &mut session.report)?;
     let place = match asset.binding() {
         Some(expression) => Draft::from(expression),
         None => asset.uri(session, base)?,

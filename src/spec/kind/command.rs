@@ -137,15 +137,20 @@ pub(super) fn checked_command(
     report: &mut Report,
 ) -> Option<String> {
     let text = field.text(report)?;
-    check_used_inputs(field, &text, inputs, report);
+    check_used_inputs(field, &text, &names(inputs), report);
     Some(double_braces(&text))
+}
+
+/// What inputs are called.
+pub(super) fn names<'n>(inputs: &[(&'n str, Input<'_>)]) -> Vec<&'n str> {
+    inputs.iter().map(|(name, _)| *name).collect()
 }
 
 /// Says which inputs a command or its arguments use that are not there.
 pub(super) fn check_used_inputs(
     field: &Field<'_>,
     text: &str,
-    inputs: &[(&str, Input<'_>)],
+    inputs: &[&str],
     report: &mut Report,
 ) {
     let names = |regex: &Regex| -> Vec<String> {
@@ -156,8 +161,8 @@ pub(super) fn check_used_inputs(
     };
     let optional = names(&OPTIONAL);
     for name in names(&USED) {
-        if !optional.contains(&name) && !inputs.iter().any(|(known, _)| *known == name) {
-            let hint = crate::spec::problem::nearest(&name, inputs.iter().map(|(known, _)| *known));
+        if !optional.contains(&name) && !inputs.contains(&name.as_str()) {
+            let hint = crate::spec::problem::nearest(&name, inputs.iter().copied());
             field.problem(
                 report,
                 format!("the input `{name}` is used here, which `inputs` does not have{hint}"),

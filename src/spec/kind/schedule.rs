@@ -1,8 +1,10 @@
-//! `create-schedule`: a trigger and what it starts: a pipeline, or the import of data. What a trigger and each action say is in a
+//! `create-schedule`: a trigger and what it starts: a pipeline, an import of data, or a
+//! monitor. What a trigger and each action say is in a
 //! file of its own.
 
 mod import;
 mod job;
+mod monitor;
 mod trigger;
 
 use std::path::Path;
@@ -13,28 +15,31 @@ use crate::spec::io;
 use crate::spec::plan::Target;
 use crate::spec::session::Session;
 
+use trigger::Windows;
+
 /// Service notes 3.3.
 const API: &str = "2023-06-01-preview";
 
 /// What a schedule does: the field that says so, and how it is read.
 struct Action {
     field: &'static str,
-    read: fn(&mut Session<'_>, &Field<'_>, &Path) -> Option<Object>,
+    read: fn(&mut Session<'_>, &Field<'_>, &Path, &Windows) -> Option<Object>,
 }
 
-static ACTIONS: [Action; 2] = [
+static ACTIONS: [Action; 3] = [
     Action {
         field: "create_job",
-        read: job::read,
+        read: |session, field, base, _| job::read(session, field, base),
     },
     Action {
         field: "import_data",
-        read: import::read,
+        read: |session, field, base, _| import::read(session, field, base),
+    },
+    Action {
+        field: "create_monitor",
+        read: monitor::read,
     },
 ];
-
-/// Schedules that the SDK has and this version has not.
-const LATER: &str = "create_monitor";
 
 pub(super) fn translate(session: &mut Session<'_>, mut fields: Fields<'_>, base: &Path) {
     fields.read_only(&[
@@ -58,9 +63,6 @@ pub(super) fn translate(session: &mut Session<'_>, mut fields: Fields<'_>, base:
         "trigger",
         trigger.and_then(|field| trigger::read(&field, report)),
     );
-    if let Some(field) = fields.take(LATER) {
-        field.problem(report, "monitors are not supported by this version");
-    }
     properties.put_some("action", action(session, &mut fields, base));
     fields.refuse_rest(&mut session.report);
     let mut body = Object::default();
@@ -74,6 +76,7 @@ pub(super) fn translate(session: &mut Session<'_>, mut fields: Fields<'_>, base:
 }
 
 fn action(session: &mut Session<'_>, fields: &mut Fields<'_>, base: &Path) -> Option<Object> {
+    let windows = Windows::of(fields.at().node.get("trigger"));
     let mut found = None;
     for action in &ACTIONS {
         let Some(field) = fields.take(action.field) else {
@@ -83,10 +86,10 @@ fn action(session: &mut Session<'_>, fields: &mut Fields<'_>, base: &Path) -> Op
             let message = "a schedule does one thing: take this or the other action out";
             field.problem(&mut session.report, message);
         } else {
-            found = Some((action.read)(session, &field, base));
+            found = Some((action.read)(session, &field, base, &windows));
         }
     }
-    if found.is_none() && fields.at().node.get(LATER).is_none() {
+    if found.is_none() {
         fields.missing("create_job", &mut session.report);
     }
     found.flatten()

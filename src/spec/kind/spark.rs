@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::command::{check_used_inputs, put_inputs, put_outputs};
+use super::command::{check_used_inputs, names, put_inputs, put_outputs};
 use crate::spec::code;
 use crate::spec::draft::{Draft, Object};
 use crate::spec::environment;
@@ -10,10 +10,9 @@ use crate::spec::fields::{Case, Field, Fields};
 use crate::spec::io::{self, Input, Keys, Output, Spelling, Texts};
 use crate::spec::job::{self, Compute};
 use crate::spec::problem::Report;
-use crate::spec::reference;
 use crate::spec::session::Session;
 use crate::spec::settings;
-use crate::spec::spark::{self, Conf, Entry, FILES};
+use crate::spec::spark::{self, Conf, Entry, FILES, Word};
 
 const API: &str = "2023-04-01-preview";
 
@@ -45,7 +44,7 @@ pub(super) fn translate(session: &mut Session<'_>, mut fields: Fields<'_>, base:
     if let Some(field) = fields.take("args")
         && let Some(args) = field.text(report)
     {
-        check_used_inputs(&field, &args, &inputs, report);
+        check_used_inputs(&field, &args, &names(&inputs), report);
         body.put("args", args);
     }
     let conf_field = fields.take("conf");
@@ -62,28 +61,16 @@ pub(super) fn translate(session: &mut Session<'_>, mut fields: Fields<'_>, base:
     job::submit(session, name, API, body);
 }
 
-/// Spark reads and writes storage itself.
 fn check_modes(
     job: &Field<'_>,
     inputs: &[(&str, Input<'_>)],
     outputs: &[(&str, Output)],
     report: &mut Report,
 ) {
-    let mut check = |direction: &str, name: &str, mode: Option<&str>| {
-        if mode == Some("direct") {
-            return;
-        }
-        let node = job.node.get(direction).and_then(|all| all.get(name));
-        report.add(
-            node.unwrap_or(job.node),
-            &format!("{direction}.{name}"),
-            "the data of a Spark job needs `mode: direct`",
-        );
-    };
     for (name, input) in inputs {
         match input {
             Input::Asset(asset) if asset.binding().is_none() => {
-                check("inputs", name, asset.mode.as_deref());
+                spark::check_mode(job, "inputs", name, asset.mode.as_deref(), report);
             }
             Input::Asset(_) | Input::Literal { .. } => {}
         }
@@ -91,7 +78,7 @@ fn check_modes(
     for (name, output) in outputs {
         match output {
             Output::Asset(asset) if *name != "default" => {
-                check("outputs", name, asset.mode.as_deref());
+                spark::check_mode(job, "outputs", name, asset.mode.as_deref(), report);
             }
             Output::Asset(_) | Output::Bare | Output::Bound(_) | Output::Path(_) => {}
         }
@@ -108,8 +95,11 @@ fn put_program(session: &mut Session<'_>, fields: &mut Fields<'_>, base: &Path, 
     if let Some(code) = &code {
         body.put_some("codeId", code::of_job(session, code, base));
     }
-    if let (Some(field), Some(entry), Some(code)) = (&field, &entry, &code) {
-        check_entry(session, field, entry, code, base);
+    if let (Some(field), Some(entry)) = (&field, &entry) {
+        entry.refuse_class(field, &mut session.report);
+        if let Some(message) = spark::missing_entry(session, entry, code.as_ref(), base) {
+            field.problem(&mut session.report, message);
+        }
     }
     body.put_some("entry", entry.map(|entry| entry.body(Spelling::Job)));
     if let Some(field) = fields.take("environment")
@@ -120,56 +110,20 @@ fn put_program(session: &mut Session<'_>, fields: &mut Fields<'_>, base: &Path, 
     }
 }
 
-/// The entry must be there, where the code is at hand.
-fn check_entry(
-    session: &mut Session<'_>,
-    field: &Field<'_>,
-    entry: &Entry,
-    code: &Field<'_>,
-    base: &Path,
-) {
-    let Some(folder) = code.node.as_text() else {
-        return;
-    };
-    let is_local = session.exists(base, folder) && !reference::is_url(folder);
-    if is_local && !session.exists(base, &format!("{folder}/{}", entry.file)) {
-        let message = format!("the code `{folder}` has no file `{}`", entry.file);
-        field.problem(&mut session.report, message);
-    }
-}
-
 /// Where the job runs, and as whom: the SDK has an identity of its own for either place.
 fn put_machine(session: &mut Session<'_>, fields: &mut Fields<'_>, body: &mut Object) {
     let compute = fields.take("compute");
     let machine = fields.take("resources");
     let report = &mut session.report;
-    match (&compute, &machine) {
-        (None, None) => fields.at().problem(
-            report,
-            "a Spark job needs a `compute`, or `resources` to run serverless",
-        ),
-        (Some(_), Some(machine)) => machine.problem(
-            report,
-            "a Spark job has a `compute` or `resources`, not both",
-        ),
-        (Some(_), None) | (None, Some(_)) => {}
-    }
-    let identity = fields.take("identity").map_or_else(
-        || {
-            let usual = if compute.is_some() {
-                "Managed"
-            } else {
-                "UserIdentity"
-            };
-            let mut body = Object::default();
-            body.put("identityType", usual);
-            Some(body)
-        },
-        |field| settings::identity(&field, Spelling::Job, report),
-    );
+    spark::check_machine(fields.at(), compute.as_ref(), machine.as_ref(), report);
+    let identity = match fields.take("identity") {
+        Some(field) => settings::identity(&field, Spelling::Job, report),
+        None => Some(spark::usual_identity(compute.is_some(), Spelling::Job)),
+    };
     body.put_some("identity", identity);
     if let Some(field) = machine {
-        body.put_some("resources", spark::resources(&field, Spelling::Job, report));
+        let resources = spark::resources(&field, Spelling::Job, Word::AsWritten, report);
+        body.put_some("resources", resources);
     }
     if let Some(field) = compute {
         let id = match job::compute(session, &field) {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::cause::{self, Evidence};
+use super::cause::{self, Cause, Evidence};
 use super::named;
 use crate::azure::endpoints::{Container, Family, deployment_log};
 use crate::azure::{ArmError, Azure, advice};
@@ -26,16 +26,8 @@ pub(super) async fn explained(
 ) -> anyhow::Error {
     match error {
         ArmError::Api(said) => {
-            let (server, initializer) = logs(context, azure, aim).await;
-            let evidence = Evidence {
-                code: &said.code,
-                message: &said.message,
-                server: &server,
-                initializer: &initializer,
-            };
-            let cause = cause::find(&evidence);
-            let known = cause.as_ref().map(cause::Cause::text);
-            let known = known.map_or(String::new(), |known| format!("\n{known}"));
+            let cause = likely(context, azure, aim, &said.code, &said.message).await;
+            let known = text_of(cause.as_ref());
             let error = ArmError::Api(said);
             Refused {
                 message: format!("{} failed: {error}{known}", named(aim)),
@@ -46,22 +38,14 @@ pub(super) async fn explained(
             .into()
         }
         ArmError::TimedOut { state, after, .. } => {
-            let (server, initializer) = logs(context, azure, aim).await;
-            let evidence = Evidence {
-                code: "",
-                message: "",
-                server: &server,
-                initializer: &initializer,
-            };
-            let cause = cause::find(&evidence);
-            let known = cause.as_ref().map(cause::Cause::text);
-            let known = known.map_or(String::new(), |known| format!("\n{known}"));
+            let cause = likely(context, azure, aim, "", "").await;
             let go_on = "The service goes on with it: running the stage again waits for it, and a longer `timeout` waits longer.";
             WaitEnded {
                 message: format!(
-                    "{} was not ready within {} s; last state: {state}{known}",
+                    "{} was not ready within {} s; last state: {state}{}",
                     named(aim),
-                    after.as_secs()
+                    after.as_secs(),
+                    text_of(cause.as_ref())
                 ),
                 advice: cause.map_or(go_on.to_owned(), |cause| {
                     format!("{} {go_on}", cause.advice())
@@ -80,6 +64,27 @@ pub(super) async fn explained(
             anyhow::Error::from(error).context(format!("making {}", named(aim)))
         }
     }
+}
+
+/// Shows the logs and looks in them, and in what the service said, for a cause that is known.
+async fn likely(
+    context: &Context,
+    azure: &Azure,
+    aim: &Aim,
+    code: &str,
+    message: &str,
+) -> Option<Cause> {
+    let (server, initializer) = logs(context, azure, aim).await;
+    cause::find(&Evidence {
+        code,
+        message,
+        server: &server,
+        initializer: &initializer,
+    })
+}
+
+fn text_of(cause: Option<&Cause>) -> String {
+    cause.map_or(String::new(), |cause| format!("\n{}", cause.text()))
 }
 
 /// The tails of the logs of both containers, which are shown on the way; empty where there is none. Batch deployments have none:

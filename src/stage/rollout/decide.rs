@@ -106,6 +106,8 @@ pub(super) struct Seen {
     pub(super) passed: Option<u32>,
     /// A rollout of this process came to its good end.
     pub(super) live: bool,
+    /// The service carried out the last shift: any other map than the intended one is somebody else's.
+    pub(super) shifted: bool,
 }
 
 /// Why the endpoint is written; decides the words.
@@ -277,18 +279,26 @@ fn take_over(journal: &Journal, wish: &Wish, me: &Holder) -> Action {
 }
 
 fn forward(facts: &Facts, journal: &Journal, seen: Seen) -> Action {
-    if !journal.may_have_left(&facts.traffic) {
+    let ours = if seen.shifted {
+        facts.traffic.same(&journal.intended())
+    } else {
+        journal.may_have_left(&facts.traffic)
+    };
+    if !ours {
         return adopt(facts, journal);
     }
     let health = facts.health(&journal.new);
     let share = facts.traffic.share(&journal.new);
+    // What an earlier run began is waited for: a deployment that is being written cannot be written.
+    if health == Some(Health::Busy) {
+        return Action::Settle(journal.new.clone());
+    }
     if share == 0 && !seen.created {
         return Action::Create;
     }
     match health {
-        Some(Health::Busy) => return Action::Settle(journal.new.clone()),
         Some(Health::Ready) => {}
-        Some(Health::Broken) | None => return Action::Fail(Fault::NewUnhealthy),
+        Some(Health::Broken | Health::Busy) | None => return Action::Fail(Fault::NewUnhealthy),
     }
     if seen.passed.is_none_or(|passed| passed < share) {
         return Action::Test(share);

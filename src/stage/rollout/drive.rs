@@ -259,6 +259,7 @@ impl<'a> Drive<'a> {
     fn wrote(&mut self, write: Write, look: &Look) {
         if let Some(traffic) = &write.traffic {
             self.end.traffic = traffic.clone();
+            self.seen.shifted = matches!(write.cause, Cause::Shift(_));
         }
         if write.cause == Cause::Close
             && let Some(journal) = &look.facts.journal

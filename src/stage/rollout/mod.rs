@@ -16,6 +16,8 @@ mod shares;
 mod undo;
 mod words;
 
+use std::time::Duration;
+
 use futures::FutureExt;
 
 use self::act::Act;
@@ -23,6 +25,7 @@ use self::claim::Claim;
 use self::decide::{Naming, Roll, Wish};
 use self::drive::Drive;
 use self::inputs::{Asked, OLD_DEPLOYMENT, PAUSE, STEPS};
+use self::journal::{Journal, Phase};
 use self::live::Live;
 use super::endpoint::{ENDPOINT_NAME, ENDPOINT_NAME_OUTPUT, ENDPOINT_TYPE};
 use super::inputs::RawInputs;
@@ -30,9 +33,10 @@ use super::smoke_test::{
     CALLS, EXPECT, EXPECT_SCHEMA, EXPECT_STATUS, INPUT, INPUT_TYPE, MAX_LATENCY, REQUEST,
     REQUEST_FILE,
 };
+use super::traffic::TrafficMap;
 use super::{CHANGED, Context, FILE, InputDef, NAME, OutputDef, SET, Stage, document};
-use crate::azure::Azure;
 use crate::azure::endpoints::Family;
+use crate::azure::{Azure, poll};
 
 pub(crate) use self::undo::{Interrupted, interrupted, undo};
 
@@ -85,6 +89,10 @@ pub static STAGE: Stage = Stage {
     run: |context, raw| run(context, raw).boxed(),
 };
 
+/// A lock outlives its process by the moment that another one, just forked, takes to let go of it.
+const TRIES: u32 = 5;
+const AGAIN: Duration = Duration::from_millis(100);
+
 async fn run(context: &Context, raw: RawInputs) -> anyhow::Result<()> {
     let asked = Asked::parse(context, &raw)?;
     let live = Live::parse(context, &raw).await?;
@@ -100,7 +108,11 @@ async fn run(context: &Context, raw: RawInputs) -> anyhow::Result<()> {
             None => Naming::Free(live.written_name().map(str::to_owned)),
         },
         body: live.digest(&azure).await?,
-        steps: asked.steps.clone(),
+        steps: match family {
+            Family::Online => asked.steps.clone(),
+            // Its traffic is its default deployment.
+            Family::Batch => vec![100],
+        },
         old: asked.old,
     };
     let newcomer = live.with(context, &azure, roll.body.clone());
@@ -130,5 +142,17 @@ async fn claim(
         azure.workspace(),
         family.collection()
     );
+    for _ in 1..TRIES {
+        if let Ok(claim) = Claim::new(&context.facts, &whole, by.clone()) {
+            return Ok(claim);
+        }
+        poll::pause(AGAIN).await;
+    }
     Ok(Claim::new(&context.facts, &whole, by).map_err(|_taken| words::taken(endpoint))?)
+}
+
+/// The map that an unfinished rollout began from, by its tag: what going back means while there is one.
+pub(in crate::stage) fn began_from(tag: &str) -> Option<TrafficMap> {
+    let journal: Journal = tag.parse().ok()?;
+    (journal.phase != Phase::Done).then_some(journal.was)
 }

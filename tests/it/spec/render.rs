@@ -58,20 +58,7 @@ fn references(request: &Request) -> impl Iterator<Item = &Reference> {
 
 /// The requests that are sent: those that nothing refers to, and what they are made of.
 fn live(plan: &Plan) -> BTreeSet<usize> {
-    let made_of = |index: usize| {
-        references(&plan.requests[index]).filter_map(|reference| match reference {
-            Reference::Answer(part) | Reference::VersionOf(part) => Some(*part),
-            Reference::Workspace
-            | Reference::Subscription
-            | Reference::ResourceGroup
-            | Reference::WorkspaceName
-            | Reference::Location
-            | Reference::Code(_)
-            | Reference::Latest { .. }
-            | Reference::UploadUri(_)
-            | Reference::OwnName => None,
-        })
-    };
+    let made_of = |index: usize| references(&plan.requests[index]).filter_map(Reference::request);
     let all = 0..plan.requests.len();
     let parts: BTreeSet<usize> = all.clone().flat_map(made_of).collect();
     let mut left: Vec<usize> = all.filter(|index| !parts.contains(index)).collect();
@@ -197,18 +184,7 @@ fn uploads_of(plan: &Plan, live: &BTreeSet<usize>) -> BTreeMap<String, String> {
     let needed: BTreeSet<usize> = sent
         .filter(|request| !is_there(request))
         .flat_map(|request| {
-            let referred = references(request).filter_map(|reference| match reference {
-                Reference::Code(upload) | Reference::UploadUri(upload) => Some(*upload),
-                Reference::Workspace
-                | Reference::Subscription
-                | Reference::ResourceGroup
-                | Reference::WorkspaceName
-                | Reference::Location
-                | Reference::Answer(_)
-                | Reference::Latest { .. }
-                | Reference::OwnName
-                | Reference::VersionOf(_) => None,
-            });
+            let referred = references(request).filter_map(Reference::upload);
             request.needs.iter().copied().chain(referred)
         })
         .collect();

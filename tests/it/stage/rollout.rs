@@ -190,18 +190,15 @@ async fn what_cannot_begin_changes_nothing() {
     assert_eq!(world.writes().len(), writes);
 }
 
-/// Lets `free` requests through, holds up the next one, and ends the run there as a kill does: nothing is tidied up. False when
+/// Lets `free` requests through, holds up the next one, and ends the run there as a kill does: nothing is tidied up. The run, when
 /// it ended before.
-async fn killed_after(world: &World, free: usize, more: &[(&str, &str)]) -> bool {
+async fn killed_after(world: &World, free: usize, more: &[(&str, &str)]) -> Option<Ran> {
     let faults = world.emulator.faults();
     faults.add("*", "", free, Fault::Delay(Duration::ZERO));
     faults.add("*", "", 1, Fault::Delay(Duration::from_secs(600)));
     let killed = tokio::select! {
-        ran = rollout(world, more) => {
-            ran.succeeded();
-            false
-        }
-        () = met(world) => true,
+        ran = rollout(world, more) => Some(ran),
+        () = met(world) => None,
     };
     faults.clear();
     killed
@@ -221,7 +218,8 @@ async fn killed_everywhere(part: usize, of: usize) {
     loop {
         version(&world, 100 + free, NEVER);
         let more = [("old-deployment", olds[free % 3]), ("steps", "50, 100")];
-        if !killed_after(&world, free, &more).await {
+        if let Some(ran) = killed_after(&world, free, &more).await {
+            ran.succeeded();
             assert!(free > 20, "a rollout of {free} requests");
             return;
         }
@@ -247,6 +245,89 @@ async fn a_rollout_killed_at_any_of_its_requests_ends_well_after_a_second_run() 
     for part in parts.collect::<Vec<_>>() {
         part.await.unwrap();
     }
+}
+
+/// The same with one that goes back at its second step, and again when it is run again.
+async fn killed_everywhere_while_failing(part: usize, of: usize) {
+    let world = serving().await;
+    let mut free = part;
+    loop {
+        version(&world, 100 + free, 3);
+        let more = [("steps", "50, 100")];
+        let whole = killed_after(&world, free, &more).await;
+        let done = whole.is_some();
+        let ran = match whole {
+            Some(ran) => ran,
+            None => {
+                // Every run calls it as often as it must be called to be found wrong.
+                let calls = [&more[..], &[("calls", "3")]].concat();
+                rollout(&world, &calls).await
+            }
+        };
+        assert_eq!(ran.code, 1, "after {free}: {}", ran.shown);
+        assert_eq!(traffic(&world), "blue=100", "after {free}: {}", ran.shown);
+        assert_eq!(journal(&world).await, None, "after {free}: {}", ran.shown);
+        let all = deployments(&world);
+        assert_eq!(
+            all,
+            [("blue".to_owned(), "Succeeded")],
+            "after {free}: {}",
+            ran.shown
+        );
+        if done {
+            assert!(free > 20, "a rollout of {free} requests");
+            return;
+        }
+        free += of;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rollout_killed_on_its_way_back_is_back_after_a_second_run() {
+    let parts = (0..4).map(|part| tokio::spawn(killed_everywhere_while_failing(part, 4)));
+    for part in parts.collect::<Vec<_>>() {
+        part.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_endpoint_gets_another_default_deployment_once_its_job_succeeded() {
+    let world = World::new().await;
+    let compute = [("name", "cpu"), ("size", "Standard_DS3_v2")];
+    world.stage("create-compute", &compute).await.succeeded();
+    world.file("endpoint.yml", "name: nightly\nauth_mode: aad_token\n");
+    let endpoint = [("file", "endpoint.yml"), ("endpoint-type", "batch")];
+    world.stage("create-endpoint", &endpoint).await.succeeded();
+    world.file("model/model.txt", "m");
+    world.file("in/a.csv", "1\n");
+    world.file(
+        "deployment.yml",
+        "endpoint_name: nightly\ntype: model\nmodel:\n  path: model\ncode_configuration:\n  code: src\n  scoring_script: score.py\nenvironment: azureml:AzureML-x@latest\ncompute: azureml:cpu\n",
+    );
+    let script = |run: &str| {
+        world.file(
+            "src/score.py",
+            &format!("def init():\n    pass\ndef run(mini_batch):\n    {run}\n"),
+        )
+    };
+    let inputs = [
+        ("file", "deployment.yml"),
+        ("endpoint-type", "batch"),
+        ("input", "in"),
+    ];
+    script("return ['1' for path in mini_batch]");
+    let first = world.stage("rollout", &inputs).await.succeeded();
+    assert_eq!(first.output("deployment-name"), "blue", "{}", first.shown);
+    script("return ['2' for path in mini_batch]");
+    let second = world.stage("rollout", &inputs).await.succeeded();
+    assert_eq!(second.output("traffic"), "green=100", "{}", second.shown);
+    assert_eq!(second.output("former-traffic"), "blue=100");
+    script("raise ValueError('spoilt')");
+    let failing = world.stage("rollout", &inputs).await;
+    assert_eq!(failing.code, 1, "{}", failing.shown);
+    assert_eq!(failing.output("traffic"), "green=100", "{}", failing.shown);
+    let scaled = [&inputs[..], &[("old-deployment", "scale-down")]].concat();
+    assert_eq!(world.stage("rollout", &scaled).await.code, 2);
 }
 
 /// Holds up the smoke test after `passed` ones.
@@ -379,6 +460,65 @@ async fn traffic_that_somebody_else_changed_is_left_as_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rollback_of_a_rollout_that_was_cut_off_restores_the_map_that_it_began_from() {
+    let world = serving().await;
+    version(&world, 2, NEVER);
+    rollout(&world, &[]).await.succeeded();
+    version(&world, 3, NEVER);
+    hold_test(&world, 1);
+    tokio::select! {
+        ran = rollout(&world, &[]) => panic!("{}", ran.shown),
+        () = met(&world) => {}
+    }
+    assert_eq!(traffic(&world), "blue=10 green=90");
+    let name = [("endpoint-name", "taxi")];
+    world.stage("rollback", &name).await.succeeded();
+    assert_eq!(traffic(&world), "green=100");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_journal_that_somebody_takes_away_ends_the_rollout_at_the_former_map() {
+    let world = serving().await;
+    version(&world, 2, NEVER);
+    let faults = world.emulator.faults();
+    faults.add("POST", SCORE, 1, Fault::Delay(Duration::ZERO));
+    faults.add("POST", SCORE, 1, Fault::Delay(Duration::from_secs(2)));
+    let other = async {
+        met(&world).await;
+        let client = reqwest::Client::new();
+        let token = world.emulator.access_token("https://management.azure.com/");
+        let body = json!({"location": "eastus", "tags": {}, "identity": {"type": "SystemAssigned"},
+            "properties": {"authMode": "Key", "traffic": {"blue": 90, "green": 10}}});
+        let url = arm(&world, "");
+        let put = client
+            .put(url)
+            .bearer_auth(token)
+            .header("content-type", "application/json");
+        let answer = put.body(body.to_string()).send().await.unwrap();
+        assert_eq!(answer.status(), 201);
+    };
+    let (ran, ()) = tokio::join!(rollout(&world, &[]), other);
+    assert_eq!(ran.code, 1, "{}", ran.shown);
+    assert!(ran.shown.contains("took the journal"), "{}", ran.shown);
+    assert_eq!(traffic(&world), "blue=100");
+    assert_eq!(deployments(&world), [("blue".to_owned(), "Succeeded")]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lost_answers_to_writes_of_the_endpoint_change_nothing_in_the_end() {
+    for fault in [Fault::DropBefore, Fault::DropAfter] {
+        let world = serving().await;
+        version(&world, 2, NEVER);
+        let faults = world.emulator.faults();
+        faults.add("PUT", "/onlineEndpoints/taxi?", 1, fault.clone());
+        let ran = rollout(&world, &[("steps", "100")]).await.succeeded();
+        assert_eq!(faults.pending(), 0, "{fault:?}");
+        assert_eq!(traffic(&world), "green=100", "{fault:?}: {}", ran.shown);
+        assert_eq!(journal(&world).await, None);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_never_stops_calling_sees_no_failed_request() {
     let world = serving().await;
     let client = reqwest::Client::new();
@@ -413,21 +553,21 @@ async fn a_client_that_never_stops_calling_sees_no_failed_request() {
 }
 
 async fn key(world: &World, client: &reqwest::Client) -> String {
+    let token = world.emulator.access_token("https://management.azure.com/");
+    let asked = client.post(arm(world, "/listKeys")).bearer_auth(token);
+    let answer = asked.header("content-length", 0).send().await.unwrap();
+    let body: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+    body["primaryKey"].as_str().unwrap().to_owned()
+}
+
+/// The endpoint's own address, and what is below it.
+fn arm(world: &World, below: &str) -> String {
     let emulator = &world.emulator;
-    let url = format!(
-        "{}/subscriptions/{}/resourceGroups/{}/providers/Microsoft.MachineLearningServices/workspaces/{}/onlineEndpoints/taxi/listKeys?api-version=2024-10-01",
+    format!(
+        "{}/subscriptions/{}/resourceGroups/{}/providers/Microsoft.MachineLearningServices/workspaces/{}/onlineEndpoints/taxi{below}?api-version=2024-10-01",
         emulator.endpoint(),
         emulator.subscription(),
         emulator.resource_group(),
         emulator.workspace()
-    );
-    let token = emulator.access_token("https://management.azure.com/");
-    let answer = client
-        .post(url)
-        .bearer_auth(token)
-        .header("content-length", 0)
-        .send();
-    let text = answer.await.unwrap().text().await.unwrap();
-    let body: Value = serde_json::from_str(&text).unwrap();
-    body["primaryKey"].as_str().unwrap().to_owned()
+    )
 }

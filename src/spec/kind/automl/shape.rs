@@ -132,18 +132,11 @@ impl Row {
     fn key(&self, spelling: Spelling) -> Option<String> {
         match (spelling, self.sent) {
             (Spelling::Step, _) => Some(self.yaml.to_owned()),
-            (Spelling::Job, Sent::Camel) => Some(camel(self.yaml)),
+            (Spelling::Job, Sent::Camel) => Some(python::snake_to_camel(self.yaml)),
             (Spelling::Job, Sent::As(name)) => Some(name.to_owned()),
             (Spelling::Job, Sent::Nowhere) => None,
         }
     }
-}
-
-/// `max_trials` as `maxTrials`.
-pub(super) fn camel(snake: &str) -> String {
-    let mut parts = snake.split('_');
-    let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |text, part| text + &settings::capitalized(part))
 }
 
 /// What some rows say of a mapping, under the names that go into the request.
@@ -257,16 +250,5 @@ fn minutes(field: &Field<'_>, spelling: Spelling, report: &mut Report) -> Option
             };
             duration(seconds).map(Value::String)
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_become_camel_case() {
-        assert_eq!(camel("max_trials"), "maxTrials");
-        assert_eq!(camel("beta1"), "beta1");
     }
 }

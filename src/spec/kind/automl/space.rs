@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::shape::{Words, camel};
+use super::shape::Words;
 use crate::spec::fields::{Case, Field};
 use crate::spec::io::Spelling;
 use crate::spec::problem::Report;
@@ -100,7 +100,7 @@ pub(super) fn spaces(
             let key = match spelling {
                 Spelling::Job => parameter
                     .sent
-                    .map_or_else(|| camel(parameter.yaml), str::to_owned),
+                    .map_or_else(|| python::snake_to_camel(parameter.yaml), str::to_owned),
                 Spelling::Step => parameter.yaml.to_owned(),
             };
             body.extend(found.map(|found| (key, found.in_form(form))));

@@ -69,7 +69,8 @@ fn default_compute(session: &mut Session<'_>, field: &Field<'_>) -> Option<Draft
     if is_arm_id(name) || name.starts_with('/') {
         return Some(Draft::from(name));
     }
-    if !name.contains('/') {
+    // No compute of that name exists: the service finds one.
+    if !name.contains('/') && name != "serverless" {
         session.expect_compute(field, name);
     }
     Some(Draft::in_workspace(&format!("computes/{name}")))

@@ -4,10 +4,14 @@
 
 mod automl;
 mod command;
+mod parallel;
 mod pipeline;
 mod ports;
 mod settings;
 mod source;
+mod spark;
+mod sweep;
+mod transfer;
 
 use std::path::Path;
 use std::sync::LazyLock;
@@ -21,6 +25,7 @@ use crate::spec::draft::{Draft, Object};
 use crate::spec::fields::{Field, Fields};
 use crate::spec::io::{Input, Output};
 use crate::spec::problem::{Problem, Report, nearest};
+use crate::spec::python;
 use crate::spec::reference::pipeline_compute_id;
 use crate::spec::session::Session;
 
@@ -50,6 +55,42 @@ static STEPS: &[StepType] = &[
         port: ports::of_component_or_values,
     },
     StepType {
+        name: "sweep",
+        marks: &["trial"],
+        read: sweep::read,
+        plan: sweep::plan,
+        port: ports::of_component_or_values,
+    },
+    StepType {
+        name: "parallel",
+        marks: &["mini_batch_size", "input_data"],
+        read: parallel::read,
+        plan: parallel::plan,
+        port: ports::of_component_or_values,
+    },
+    StepType {
+        name: "spark",
+        marks: &["entry"],
+        read: spark::read,
+        plan: spark::plan,
+        port: ports::of_component_or_values,
+    },
+    StepType {
+        name: "data_transfer",
+        marks: &["data_copy_mode"],
+        read: transfer::read,
+        plan: transfer::plan,
+        port: ports::of_component_or_values,
+    },
+    StepType {
+        name: "import",
+        marks: &[],
+        // None is ever planned: what reads them refuses them.
+        read: transfer::read_import,
+        plan: transfer::plan,
+        port: ports::of_component_or_values,
+    },
+    StepType {
         name: "pipeline",
         marks: &[],
         read: pipeline::read,
@@ -58,15 +99,12 @@ static STEPS: &[StepType] = &[
     },
     StepType {
         name: "automl",
-        marks: &["task"],
+        marks: &[],
         read: automl::read,
         plan: automl::plan,
         port: automl::port,
     },
 ];
-
-/// Types of steps that the service has and this version has not.
-const LATER: [&str; 5] = ["import", "sweep", "parallel", "spark", "data_transfer"];
 
 /// Control flow, which the SDK refuses in YAML unless a private preview is switched on.
 const CONTROL_FLOW: [&str; 3] = ["if_else", "do_while", "parallel_for"];
@@ -153,13 +191,36 @@ impl Planning<'_, '_, '_> {
             });
             return None;
         };
+        self.compute_of(&field)
+    }
+
+    fn compute_of(&mut self, field: &Field<'_>) -> Option<Draft> {
         let text = field.text(&mut self.session.report)?;
         if binding::is_whole(&text) {
             Some(Draft::from(text))
         } else if text.eq_ignore_ascii_case("local") {
-            pipeline_compute_id(self.session, &field, "local")
+            pipeline_compute_id(self.session, field, "local")
         } else {
-            pipeline_compute_id(self.session, &field, &text)
+            pipeline_compute_id(self.session, field, &text)
+        }
+    }
+}
+
+/// A step with a component lets through what no schema names, but for what the SDK's own objects keep to themselves.
+fn put_unknown(mut fields: Fields<'_>, body: &mut Object) {
+    fields.without_effect(&[
+        "description",
+        "experiment_name",
+        "parent_job_name",
+        "$schema",
+        "is_deterministic",
+        "base_path",
+        "status",
+        "id",
+    ]);
+    for (name, node) in fields.rest() {
+        if !node.is_void() {
+            body.put(name, python::json_of(node));
         }
     }
 }
@@ -240,15 +301,10 @@ fn named(field: &Field<'_>, report: &mut Report) -> Option<&'static StepType> {
         field.problem(report, message);
         return None;
     }
-    if LATER.contains(&text.as_str()) && STEPS.iter().all(|kind| kind.name != text) {
-        let message = format!("steps of type `{text}` are not supported by this version");
-        field.problem(report, message);
-        return None;
-    }
     let word = text.to_lowercase();
     let found = STEPS.iter().find(|kind| kind.name == word);
     if found.is_none() {
-        let names = STEPS.iter().map(|kind| kind.name).chain(LATER);
+        let names = STEPS.iter().map(|kind| kind.name);
         let message = format!("`{text}` is not a type of step{}", nearest(&word, names));
         field.problem(report, message);
     }

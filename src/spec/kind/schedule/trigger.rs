@@ -11,6 +11,7 @@ use crate::spec::binding::pattern;
 use crate::spec::draft::Object;
 use crate::spec::fields::{Case, Field, Fields};
 use crate::spec::problem::Report;
+use crate::spec::yaml::Node;
 
 const DAYS: [&str; 7] = [
     "monday",
@@ -94,6 +95,44 @@ fn one_or_more<'n>(
     }
     let items = field.items(report)?;
     Some(items.iter().filter_map(|item| read(item, report)).collect())
+}
+
+/// How far back a monitor looks when it says nothing itself: as often as it runs, and twice that for what it compares with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Windows {
+    pub(super) production: String,
+    pub(super) reference: String,
+}
+
+impl Windows {
+    pub(super) fn of(trigger: Option<&Node>) -> Self {
+        let text = |name: &str| trigger?.get(name)?.as_text().map(str::to_lowercase);
+        let interval =
+            trigger.and_then(|trigger| trigger.get("interval")?.scalar_text()?.parse().ok());
+        let interval: i64 = interval.unwrap_or(1);
+        let days = match text("frequency").as_deref() {
+            Some("minute" | "hour") => 1,
+            Some("day") => interval,
+            Some("month") => interval.saturating_mul(30),
+            // A cron expression counts as weekly.
+            Some("week") => interval.saturating_mul(7),
+            Some(_) | None => 7,
+        };
+        Self {
+            production: format!("P{days}D"),
+            reference: format!("P{}D", days.saturating_mul(2)),
+        }
+    }
+}
+
+/// A date in quotes: `2024-01-31`.
+pub(super) fn date(field: &Field<'_>, report: &mut Report) -> Option<String> {
+    let text = field.text(report)?;
+    let date = parse(&format!("{text}T00:00"));
+    if date.is_none() {
+        field.problem(report, format!("`{text}` is no date such as `2024-01-31`"));
+    }
+    date.and_then(|time| Some(time.split_once(' ')?.0.to_owned()))
 }
 
 /// What marshmallow's `from_iso_datetime` takes.

@@ -65,6 +65,7 @@ const ALL: Seen = Seen {
     created: true,
     passed: Some(100),
     live: false,
+    shifted: false,
 };
 
 #[test]
@@ -139,6 +140,7 @@ fn each_share_follows_the_test_at_the_one_before() {
         created,
         passed,
         live: false,
+        shifted: false,
     };
     let step = |share, seen| decided(&under_way(Phase::Forward, share), &wish, seen);
     assert_eq!(step(0, seen(false, None)), Action::Create);
@@ -194,6 +196,17 @@ fn what_goes_on_is_tested_again_at_its_share_and_takes_the_steps_asked_for_now()
 }
 
 #[test]
+fn a_deployment_that_an_earlier_run_began_is_waited_for_and_then_written() {
+    let mut facts = under_way(Phase::Forward, 0);
+    facts.deployments.get_mut("green").unwrap().health = Health::Busy;
+    let wish = Wish::Forward(roll());
+    let settle = Action::Settle("green".to_owned());
+    assert_eq!(decided(&facts, &wish, Seen::default()), settle);
+    facts.deployments.get_mut("green").unwrap().health = Health::Ready;
+    assert_eq!(decided(&facts, &wish, Seen::default()), Action::Create);
+}
+
+#[test]
 fn somebody_elses_rollout_is_left_alone() {
     let mut facts = under_way(Phase::Forward, 10);
     facts.standing = Standing::Held;
@@ -237,6 +250,21 @@ fn traffic_that_somebody_else_changed_is_not_overwritten() {
         let action = decided(&facts, &Wish::Undo, ALL);
         assert_eq!(cause(&action), Some(Cause::Close));
     }
+}
+
+#[test]
+fn somebody_who_puts_the_former_map_back_during_a_rollout_is_not_overruled() {
+    let mut facts = under_way(Phase::Forward, 50);
+    facts.traffic = map("blue=100");
+    let wish = Wish::Forward(roll());
+    let shifted = Seen {
+        shifted: true,
+        ..ALL
+    };
+    let action = decided(&facts, &wish, shifted);
+    assert_eq!(cause(&action), Some(Cause::Adopt));
+    // Of a run before this one, the shift may never have arrived.
+    assert_eq!(decided(&facts, &wish, Seen::default()), Action::Create);
 }
 
 #[test]
@@ -367,6 +395,7 @@ impl Model {
         let new = |facts: &Facts| facts.journal.as_ref().unwrap().new.clone();
         match action {
             Action::Write(write) => {
+                seen.shifted = matches!(write.cause, Cause::Shift(_));
                 if write.cause == Cause::Close {
                     let journal = self.facts.journal.as_ref().unwrap();
                     seen.live = journal.phase != Phase::Back && wish.is_of(journal);

@@ -6,15 +6,14 @@ use crate::spec::component::{Component, Inline};
 use crate::spec::draft::Object;
 use crate::spec::environment;
 use crate::spec::fields::Fields;
-use crate::spec::python;
 use crate::spec::session::Session;
 
 use super::ports;
 use super::settings::Settings;
-use super::{Planning, Step, StepSource, Written};
+use super::{Planning, Step, StepSource, Written, put_unknown};
 
 pub(super) fn read<'n>(session: &mut Session<'_>, written: Written<'n, '_>) -> Option<Step<'n>> {
-    ports::read_step(session, written, "component")
+    ports::read_step(session, written, "component", "command")
 }
 
 /// The step as it stands in the pipeline's body; its component is planned before.
@@ -59,21 +58,7 @@ fn put_rest(session: &mut Session<'_>, mut fields: Fields<'_>, base: &Path, body
     if let Some(environment) = fields.take("environment") {
         environment::check(session, &environment, base);
     }
-    fields.without_effect(&[
-        "description",
-        "experiment_name",
-        "parent_job_name",
-        "$schema",
-        "is_deterministic",
-        "base_path",
-        "status",
-        "id",
-    ]);
-    for (name, node) in fields.rest() {
-        if !node.is_void() {
-            body.put(name, python::json_of(node));
-        }
-    }
+    put_unknown(fields, body);
 }
 
 /// The component that an inline step stands for.
@@ -106,7 +91,7 @@ fn inline(
     let environment = environment.and_then(|field| environment::resolve(session, &field, base));
     let component = Inline {
         description,
-        tags: settings.tags.clone(),
+        tags: settings.names.tags.clone(),
         inputs,
         outputs,
         resources: settings.resources.clone(),

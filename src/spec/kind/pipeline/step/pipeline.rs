@@ -26,7 +26,7 @@ pub(super) fn read<'n>(session: &mut Session<'_>, written: Written<'n, '_>) -> O
         Some(node) if node.as_text().is_some_and(|text| text.starts_with("file:")) => {
             "a pipeline component is named by its path, without `file:`"
         }
-        Some(_) => return ports::read_step(session, written, "component"),
+        Some(_) => return ports::read_step(session, written, "component", "pipeline"),
     };
     let path = format!("{}.component", written.field.path);
     session

@@ -14,15 +14,16 @@ use crate::spec::problem::Report;
 use crate::spec::session::Session;
 use crate::spec::yaml::Node;
 
-/// A step with `inputs` and `outputs` whose component, if it names one under `key`, is of the step's own type.
+/// A step with `inputs` and `outputs` whose component, if it names one under `key`, is of the type `wanted`.
 pub(super) fn read_step<'n>(
     session: &mut Session<'_>,
     written: Written<'n, '_>,
     key: &'static str,
+    wanted: &'static str,
 ) -> Option<Step<'n>> {
     let mut fields = written.field.fields(&mut session.report)?;
     let (source, origin) = match fields.take(key) {
-        Some(component) => source::read(session, &component, written.kind.name, written.base)?,
+        Some(component) => source::read(session, &component, wanted, written.base)?,
         None => (StepSource::Inline, "YAML.JOB"),
     };
     let inline = source.is_inline();

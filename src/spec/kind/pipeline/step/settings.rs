@@ -21,12 +21,52 @@ const BESIDE: [&str; 5] = [
     "shm_size",
 ];
 
-/// What a step says about how its component runs. Expressions may stand for values only where the component is not inline.
-pub(super) struct Settings {
+/// What a step of any type is called.
+pub(super) struct Names {
     display_name: Option<Value>,
     pub(super) tags: Option<Value>,
-    properties: Option<Value>,
     comment: Option<String>,
+}
+
+impl Names {
+    pub(super) fn read(fields: &mut Fields<'_>, source: &StepSource, report: &mut Report) -> Self {
+        let inline = source.is_inline();
+        Self {
+            display_name: fields.take("display_name").and_then(|field| {
+                if inline {
+                    field.text(report).map(Value::String)
+                } else {
+                    raw(&field)
+                }
+            }),
+            tags: fields.take("tags").and_then(|field| {
+                if inline {
+                    io::texts(&field, report)
+                } else if field.node.is_null() || field.node.entries().is_some() {
+                    raw(&field)
+                } else {
+                    io::values(&field, report)
+                }
+            }),
+            comment: if inline {
+                None
+            } else {
+                fields.text("comment", report)
+            },
+        }
+    }
+
+    pub(super) fn put(self, body: &mut Object) {
+        body.put_some("display_name", self.display_name);
+        body.put_some("tags", self.tags);
+        body.put_some("comment", self.comment);
+    }
+}
+
+/// What a step says about how its component runs. Expressions may stand for values only where the component is not inline.
+pub(super) struct Settings {
+    pub(super) names: Names,
+    properties: Option<Value>,
     pub(super) resources: Option<Resources>,
     beside: Vec<(&'static str, Value)>,
     pub(super) distribution: Option<Distribution>,
@@ -47,28 +87,8 @@ impl Settings {
         let open = |field: Field<'n>| if inline { field } else { field.with_bindings() };
         let step = Spelling::Step;
         let mut settings = Self {
-            display_name: fields.take("display_name").and_then(|field| {
-                if inline {
-                    field.text(report).map(Value::String)
-                } else {
-                    raw(&field)
-                }
-            }),
-            tags: fields.take("tags").and_then(|field| {
-                if inline {
-                    io::texts(&field, report)
-                } else if field.node.is_null() || field.node.entries().is_some() {
-                    raw(&field)
-                } else {
-                    io::values(&field, report)
-                }
-            }),
+            names: Names::read(fields, source, report),
             properties: fields.read("properties", report, io::texts),
-            comment: if inline {
-                None
-            } else {
-                fields.text("comment", report)
-            },
             resources: fields
                 .take("resources")
                 .and_then(|field| Resources::read(&open(field), Unknown::Refused, report)),
@@ -158,10 +178,8 @@ impl Settings {
                 )
             })
         });
-        body.put_some("display_name", self.display_name);
-        body.put_some("tags", self.tags);
+        self.names.put(body);
         body.put_some("properties", self.properties);
-        body.put_some("comment", self.comment);
         body.put_filled("resources", resources.unwrap_or_default());
         body.put_some("distribution", distribution);
         body.put_some("limits", self.limits);
@@ -173,6 +191,6 @@ impl Settings {
 }
 
 /// The value as it is, where no schema names the field; nothing for null.
-fn raw(field: &Field<'_>) -> Option<Value> {
+pub(super) fn raw(field: &Field<'_>) -> Option<Value> {
     Some(python::json_of(field.node)).filter(|value| !value.is_null())
 }
