@@ -215,7 +215,7 @@ pub async fn run(demo: Demo, env: &Env, cancel: &Cancel) -> anyhow::Result<Summa
     let emulator = Emulator::start(emulator::Options::default())
         .await
         .context("starting the emulator")?;
-    let env = Env::from_pairs(environment(env)).in_directory(project.path());
+    let env = Env::from_pairs(environment(env, project.path())).in_directory(project.path());
     let mut summary = Summary::default();
     for step in STEPS {
         let stage =
@@ -330,12 +330,15 @@ fn lay_out(folder: &Path, data: Option<&Path>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The caller's environment without what would sign in to, or point at, a real Azure.
-fn environment(env: &Env) -> Vec<(String, String)> {
+/// The caller's environment without what would sign in to, or point at, a real Azure; what stages keep on this machine goes into `folder`.
+fn environment(env: &Env, folder: &Path) -> Vec<(String, String)> {
     let mut pairs = env.for_children();
     pairs.retain(|(name, _)| {
-        !name.starts_with("AZURE") && !name.starts_with("GITHUB_") && name != "TF_BUILD"
+        !name.starts_with("AZURE")
+            && !name.starts_with("GITHUB_")
+            && !["TF_BUILD", "TMPDIR"].contains(&name.as_str())
     });
+    pairs.push(("TMPDIR".to_owned(), folder.display().to_string()));
     pairs.push((
         "AZURE_CLIENT_SECRET".to_owned(),
         "emulator-needs-no-secret".to_owned(),
