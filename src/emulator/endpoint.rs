@@ -226,8 +226,8 @@ impl Counts {
 pub(crate) struct Deployment {
     pub(crate) name: String,
     pub(crate) resource: Resource,
-    /// What its process was made from; another one needs another process.
-    pub(crate) recipe: Value,
+    /// What its process was made from, as far as there is one; another recipe needs another process.
+    pub(crate) made_from: Value,
     /// Ends with the last one that holds it: a request in flight keeps it alive.
     pub(crate) worker: Option<Arc<Worker>>,
     pub(crate) log: Arc<Log>,

@@ -81,6 +81,15 @@ async fn the_object_on_standard_output_has_the_metrics_of_the_data_that_was_give
             .unwrap()
             .ends_with("/models/wine-cultivar/versions/1")
     );
+    let answers = plain["response"]["predictions"].as_array().unwrap();
+    assert!(answers.len() == 2 && answers[0]["probability"].as_f64().unwrap() > 0.3);
+    assert_eq!(plain["batch-status"], "Completed");
+    let rollout = plain["rollout"].as_str().unwrap();
+    assert!(
+        rollout.contains("went back") && rollout.contains("blue=100"),
+        "{rollout}"
+    );
+    assert_eq!(plain["traffic"], serde_json::json!({"blue": 100}));
     let model = plain["model"].as_str().unwrap();
     assert!(Path::new(model).join("model.json").is_file());
     assert_eq!(left(&folder).len(), 1, "only the model stays");

@@ -143,7 +143,7 @@ fn put(state: &Arc<State>, call: &Call, rules: &Rules, endpoint: &Endpoint, name
     // A process that is already what it should be stays.
     let stays = old
         .as_ref()
-        .is_some_and(|old| old.recipe == recipe && old.worker.is_some());
+        .is_some_and(|old| old.made_from == recipe && old.worker.is_some());
     let is_closed = stays || recipe.is_null();
     let operation = if is_closed {
         state.operations.begin_or_fail()
@@ -174,12 +174,12 @@ fn put(state: &Arc<State>, call: &Call, rules: &Rules, endpoint: &Endpoint, name
         modified: now,
         lifecycle,
     };
-    let old = old.map(|old| (old.worker, old.log, old.counts));
-    let (worker, log, counts) = old.unwrap_or_default();
+    let old = old.map(|old| (old.made_from, old.worker, old.log, old.counts));
+    let (made_from, worker, log, counts) = old.unwrap_or_default();
     let deployment = Deployment {
         name: name.to_owned(),
         resource,
-        recipe,
+        made_from,
         worker,
         log,
         counts,

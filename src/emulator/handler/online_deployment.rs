@@ -110,6 +110,7 @@ fn provision(state: &Arc<State>, endpoint: &Endpoint, deployment: &Deployment) {
     let key = key(&endpoint.name, &deployment.name);
     let (state, deployment) = (Arc::clone(state), deployment.clone());
     let operation = deployment.resource.lifecycle.operation.clone();
+    let recipe = (RULES.recipe)(&deployment.resource.properties);
     let tasks = state.machine.tasks();
     tasks.spawn(async move {
         let made = match state.operations.queued_failure() {
@@ -124,6 +125,7 @@ fn provision(state: &Arc<State>, endpoint: &Endpoint, deployment: &Deployment) {
             table.update(&key, |row| {
                 if row.resource.lifecycle.operation == operation {
                     row.worker = Some(worker);
+                    row.made_from = recipe;
                 }
             });
         });

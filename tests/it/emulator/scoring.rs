@@ -341,6 +341,9 @@ async fn an_update_serves_with_the_old_process_until_the_new_one_is_ready() {
     );
     // One whose new script is broken goes on with what it had.
     let broken = desk.deployment("broken", "1/0", json!({})).await;
+    let begun = desk.put(&path, broken.clone()).await;
+    assert_eq!(desk.follow(&begun).await["status"], "Failed");
+    // The very same again is tried again.
     let begun = desk.put(&path, broken).await;
     assert_eq!(desk.follow(&begun).await["status"], "Failed");
     assert_eq!(
