@@ -89,8 +89,8 @@ pub static STAGE: Stage = Stage {
     run: |context, raw| run(context, raw).boxed(),
 };
 
-/// A lock outlives its process by the moment that another one, just forked, takes to let go of it.
-const TRIES: u32 = 5;
+/// A lock outlives its process by the moment that another one, just forked, takes to let go of it: seconds on a busy machine.
+const TRIES: u32 = 50;
 const AGAIN: Duration = Duration::from_millis(100);
 
 async fn run(context: &Context, raw: RawInputs) -> anyhow::Result<()> {
