@@ -28,8 +28,14 @@ bench:
     cargo build --release
     benches/against_sdk.py --setup --check
     benches/idle.py --check
+    cargo bench --bench translate
 
 # does the binary ask for what Microsoft's SDK asks for? Needs the conformance kit next to the repository
-conformance ONLY="(data|environment|compute|job)$":
+conformance ONLY="":
     cargo build --release
     python3 ../shared/conformance/check.py --binary target/release/aml-runner --cases ../shared/conformance/mlops-template --only '{{ ONLY }}'
+    python3 ../shared/conformance/check.py --binary target/release/aml-runner --cases ../shared/conformance/azureml-examples --only '{{ ONLY }}'
+
+# damages YAML for so many minutes; stops at a panic, a hang or 200 MB
+fuzz MINUTES="10":
+    cargo bench --bench fuzz -- --minutes {{ MINUTES }}
