@@ -25,7 +25,7 @@ def main(cases):
         if not os.path.exists(file):
             print(f"{case}: no in.yml"); continue
         real, loaders.load_common = with_overrides(case)
-        result = oracle.one(file)
+        result = oracle.one(os.path.abspath(file))
         loaders.load_common = real
         if result is None:
             print(f"{case}: the oracle knows no such kind; is `$schema` right?"); bad += 1

@@ -37,6 +37,8 @@ use super::spark::Program;
 pub(super) const API: &str = "2024-01-01-preview";
 /// What is said of an input that is not given.
 pub(super) const NEEDS_INPUT: &str = "the component needs this input and has no default for it";
+/// What is said of a field that the schema has and the SDK cannot send.
+const NOT_SENT: &str = "Microsoft's tools fail on this field of a component: no service gets it";
 pub(super) const ANONYMOUS: &str = "azureml_anonymous";
 
 /// A type of component.
@@ -53,7 +55,7 @@ static TYPES: &[ComponentType] = &[
         read: command::read,
     },
     ComponentType {
-        name: "parallel",
+        name: parallel::KIND,
         read: parallel::read,
     },
     ComponentType {
@@ -134,7 +136,7 @@ pub(super) fn read(
         }
         None => TYPES.iter().find(|kind| kind.name == wanted)?,
     };
-    fields.without_effect(&["name", "version", "auto_delete_setting"]);
+    fields.without_effect(&["name", "version"]);
     let component = read_as(session, kind, fields, base);
     (session.report.count() == before).then_some(component)
 }
@@ -142,9 +144,13 @@ pub(super) fn read(
 fn read_as(
     session: &mut Session<'_>,
     kind: &ComponentType,
-    fields: Fields<'_>,
+    mut fields: Fields<'_>,
     base: &Path,
 ) -> Component {
+    let deletion = fields.take("auto_delete_setting");
+    if let Some(field) = deletion.filter(|_| kind.name != parallel::KIND) {
+        field.problem(&mut session.report, NOT_SENT);
+    }
     let mut component = Component::default();
     component.spec.put("type", kind.name);
     (kind.read)(session, fields, base, &mut component);
@@ -163,7 +169,6 @@ pub(super) fn register(session: &mut Session<'_>, mut fields: Fields<'_>, base: 
     let name = name.and_then(|field| registered_name(&field, report));
     let version = fields.version("version", report);
     let version = version.filter(|version| !version.is_empty());
-    fields.without_effect(&["auto_delete_setting"]);
     if let Some(tags) = fields.peek("tags") {
         for (_, tag) in tags.entries(report).unwrap_or_default() {
             tag.text(report);
@@ -179,6 +184,7 @@ pub(super) fn register(session: &mut Session<'_>, mut fields: Fields<'_>, base: 
     let mut spec = component.spec.clone();
     spec.put("name", name.clone());
     spec.put_some("version", version.clone());
+    spec.put_some("id", component.registered.clone());
     spec.put("_source", "YAML.COMPONENT");
     let body = component.body(spec, false);
     let target = Target::Versioned {
@@ -350,7 +356,8 @@ impl Component {
 
     fn read_ports(&mut self, fields: &mut Fields<'_>, report: &mut Report) {
         if let Some(inputs) = fields.take("inputs") {
-            let declared = port::read_inputs(&inputs, &mut self.inputs, report);
+            let declared =
+                port::read_inputs(&inputs, &mut self.inputs, port::Numbers::Typed, report);
             self.spec.put_filled("inputs", declared);
         }
         if let Some(outputs) = fields.take("outputs") {

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::draft::Object;
-use super::fields::{Field, Fields};
+use super::fields::{Field, Fields, join};
 use super::io::Spelling;
 use super::problem::Report;
 use super::python;
@@ -75,12 +75,14 @@ impl Entry {
     }
 
     /// A component may start with a class, but nothing runs it.
+    /// `at` is the entry, or the step whose component has it.
     pub(super) fn refuse_class(&self, at: &Field<'_>, report: &mut Report) {
         if self.is_class {
-            at.problem(
-                report,
-                "a class cannot be the entry; name the file that starts the job under `file`",
-            );
+            let message =
+                "a class cannot be the entry; name the file that starts the job under `file`";
+            let class = at.node.get("class_name");
+            let class = class.map(|node| Field::at_path(node, &join(&at.path, "class_name")));
+            class.as_ref().unwrap_or(at).problem(report, message);
         }
     }
 

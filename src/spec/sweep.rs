@@ -25,7 +25,7 @@ const DISTRIBUTIONS: [(&str, &[&str]); 9] = [
     ("randint", &["upper"]),
 ];
 const CHOICE: &str = "choice";
-const ALGORITHMS: [&str; 3] = ["bayesian", "grid", "random"];
+pub(super) const ALGORITHMS: [&str; 3] = ["bayesian", "grid", "random"];
 
 /// Reads the fields of a sweep into the body of its job or step.
 pub(super) fn put(
@@ -65,7 +65,11 @@ pub(super) fn put(
 }
 
 /// `random`, or `{type: random, seed: 1}`. A step keeps the form that the user chose.
-fn sampling_algorithm(field: &Field<'_>, spelling: Spelling, report: &mut Report) -> Option<Value> {
+pub(super) fn sampling_algorithm(
+    field: &Field<'_>,
+    spelling: Spelling,
+    report: &mut Report,
+) -> Option<Value> {
     if field.node.entries().is_none() {
         // What the SDK makes of the word, it cannot make of an expression.
         let field = Field::at_path(field.node, &field.path);

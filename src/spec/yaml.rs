@@ -307,12 +307,13 @@ impl Builder<'_> {
         let Some(node) = self.anchors.get(&id) else {
             return Err(self.refuse(span, "this alias names no anchor"));
         };
-        let (size, node) = (node.size(), node.clone());
+        let (size, depth) = (node.size(), node.depth());
+        // Before anything is copied: what an alias stands for may be as large as the budget.
         self.spend(size, span)?;
-        if node.depth() > DEPTH_LIMIT {
+        if depth > DEPTH_LIMIT {
             return Err(self.refuse(span, "nested too deeply"));
         }
-        Ok(node)
+        Ok(self.anchors[&id].clone())
     }
 
     fn spend(&mut self, nodes: usize, span: Span) -> Result<(), Problems> {

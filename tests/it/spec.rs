@@ -8,6 +8,8 @@
 
 mod canon;
 mod cases;
+mod coverage;
+pub(crate) mod damage;
 mod kit;
 mod render;
 mod robustness;
@@ -16,6 +18,7 @@ mod seams;
 use std::path::Path;
 
 use aml_runner::spec::{Expected, LocalFiles, Overrides, Plan, Problems, Source, translate};
+use damage::expected_of;
 
 /// Translates a file as if the command had been started in the file's own folder.
 fn translate_in_place(
@@ -30,23 +33,6 @@ fn translate_in_place(
         overrides,
     };
     translate(&source, &LocalFiles)
-}
-
-/// What the conformance kit calls the kinds.
-fn expected_of(kind: &str) -> Option<Expected> {
-    match kind {
-        "job" => Some(Expected::Job),
-        "data" => Some(Expected::Data),
-        "environment" => Some(Expected::Environment),
-        "compute" => Some(Expected::Compute),
-        "model" => Some(Expected::Model),
-        "component" => Some(Expected::Component),
-        "datastore" => Some(Expected::Datastore),
-        "schedule" => Some(Expected::Schedule),
-        "online-endpoint" | "batch-endpoint" => Some(Expected::Endpoint),
-        "online-deployment" | "batch-deployment" => Some(Expected::Deployment),
-        _ => None,
-    }
 }
 
 /// The names under which the oracle writes what a stage names.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{Component, Port, port};
+use super::{Component, NOT_SENT, Port, port};
 use crate::spec::binding;
 use crate::spec::code;
 use crate::spec::draft::Draft;
@@ -44,6 +44,9 @@ pub(super) fn read(
     component.read_ports(&mut fields, &mut session.report);
     let report = &mut session.report;
     component.read_properties(&mut fields, true, report);
+    if let Some(queue) = fields.take("queue_settings") {
+        queue.problem(report, NOT_SENT);
+    }
     component.defaults.resources = fields
         .take("resources")
         .and_then(|field| Resources::read(&field, Unknown::Dropped, report));

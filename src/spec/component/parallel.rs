@@ -8,7 +8,10 @@ use crate::spec::parallel::{self, Parallel};
 use crate::spec::session::Session;
 use crate::spec::settings::{Resources, Unknown};
 
-/// The fields of a parallel component. What no schema names falls away.
+/// The word under `type`. What no schema names falls away from these, and so does `auto_delete_setting`.
+pub(super) const KIND: &str = "parallel";
+
+/// The fields of a parallel component.
 pub(super) fn read(
     session: &mut Session<'_>,
     mut fields: Fields<'_>,

@@ -111,16 +111,26 @@ pub(in crate::spec) fn check_cases<'n>(
     }
 }
 
+/// How defaults and bounds of whole numbers are spelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Numbers {
+    /// `3`
+    Typed,
+    /// `3.0`, as in the source of an import.
+    Floats,
+}
+
 pub(super) fn read_inputs(
     field: &Field<'_>,
     ports: &mut Vec<(String, Port)>,
+    numbers: Numbers,
     report: &mut Report,
 ) -> Object {
     let mut spec = Object::default();
     let entries = field.entries(report).unwrap_or_default();
     check_names(field, &entries, report);
     for (name, field) in entries {
-        if let Some((body, port)) = input_port(&field, report) {
+        if let Some((body, port)) = input_port(&field, numbers, report) {
             spec.put(name, body);
             ports.push((name.to_owned(), port));
         }
@@ -137,7 +147,7 @@ fn port_type(fields: &mut Fields<'_>, report: &mut Report) -> Option<String> {
         .choice(report, &words, Case::Exact)
 }
 
-fn input_port(field: &Field<'_>, report: &mut Report) -> Option<(Object, Port)> {
+fn input_port(field: &Field<'_>, numbers: Numbers, report: &mut Report) -> Option<(Object, Port)> {
     let mut fields = field.fields(report)?;
     let mut port = Port {
         kind: port_type(&mut fields, report)?,
@@ -152,8 +162,12 @@ fn input_port(field: &Field<'_>, report: &mut Report) -> Option<(Object, Port)> 
     }
     let default = fields.take("default");
     if port.is_primitive() {
+        let kind = match (port.kind.as_str(), numbers) {
+            ("integer", Numbers::Floats) => "number",
+            (kind, Numbers::Typed | Numbers::Floats) => kind,
+        };
         if let Some(text) =
-            default.and_then(|field| number_or_text(&field, &port.kind, Role::Default, report))
+            default.and_then(|field| number_or_text(&field, kind, Role::Default, report))
         {
             body.put("default", text.clone());
             port.default = Some(text);
@@ -161,7 +175,7 @@ fn input_port(field: &Field<'_>, report: &mut Report) -> Option<(Object, Port)> 
         for (key, field) in [("min", fields.take("min")), ("max", fields.take("max"))] {
             body.put_some(
                 key,
-                field.and_then(|field| number_or_text(&field, &port.kind, Role::Bound, report)),
+                field.and_then(|field| number_or_text(&field, kind, Role::Bound, report)),
             );
         }
         if let Some(words) = fields.read("enum", report, settings::text_list) {

@@ -3,9 +3,10 @@
 
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
-use super::{Component, port};
+use super::port::Numbers;
+use super::{Component, Port, port};
 use crate::spec::draft::Object;
 use crate::spec::fields::{Case, Field, Fields};
 use crate::spec::problem::Report;
@@ -23,6 +24,8 @@ pub(super) fn read(
     component.read_common(&mut fields, Some(true), report);
     component.read_properties(&mut fields, false, report);
     component.read_ports(&mut fields, report);
+    refuse_values(&component.inputs, &fields, "inputs", report);
+    refuse_values(&component.outputs, &fields, "outputs", report);
     let Some(task) = Task::read(&mut fields, report) else {
         return;
     };
@@ -52,6 +55,16 @@ pub(super) fn read(
         }
     }
     fields.refuse_rest(report);
+}
+
+/// What is moved is data.
+fn refuse_values(ports: &[(String, Port)], fields: &Fields<'_>, key: &str, report: &mut Report) {
+    for (name, port) in ports.iter().filter(|(_, port)| port.is_primitive()) {
+        let message = format!("a data transfer has data here, not `{}`", port.kind);
+        let declared = fields.at().node.get(key).and_then(|ports| ports.get(name));
+        let declared = declared.unwrap_or(fields.at().node);
+        report.add(declared, &format!("{key}.{name}.type"), message);
+    }
 }
 
 fn kind_of(field: &Field<'_>, report: &mut Report) -> Option<String> {
@@ -91,16 +104,19 @@ pub(super) fn read_import(
     component.read_properties(&mut fields, false, report);
     component.spec.put("type", "command");
     component.spec.put("command", "import");
-    component
-        .spec
-        .put("tags", json!({"component_type_overwrite": "import"}));
+    let mut tags = match component.tags.clone() {
+        Some(Value::Object(tags)) => tags,
+        Some(_) | None => Map::new(),
+    };
+    tags.insert("component_type_overwrite".into(), "import".into());
+    component.spec.put("tags", Value::Object(tags));
     if let Some(source) = fields.required("source", report) {
         for (name, field) in source.entries(report).unwrap_or_default() {
             if !["type", "connection", "query", "path"].contains(&name) {
                 field.problem(report, "unknown field");
             }
         }
-        let declared = port::read_inputs(&source, &mut component.inputs, report);
+        let declared = port::read_inputs(&source, &mut component.inputs, Numbers::Floats, report);
         component.spec.put_filled("inputs", declared);
     }
     if let Some(output) = fields.required("output", report)

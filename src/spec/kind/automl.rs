@@ -26,7 +26,7 @@ use crate::spec::settings::{self, Resources, Unknown};
 pub(in crate::spec) use task::task_names;
 
 use shape::{Row, Shape, read_rows, row};
-use task::Task;
+use task::{Data, Task};
 
 const API: &str = "2024-01-01-preview";
 
@@ -210,35 +210,50 @@ pub(super) fn put_step(
     for data in task.data {
         let table = data
             .take(&mut fields, &mut session.report)
-            .and_then(|field| step_table(session, &field, base));
-        if data.sent {
-            body.put_some(data.yaml, table);
-        }
+            .and_then(|field| step_table(session, &field, base, data));
+        body.put_some(data.yaml, table);
     }
     body.append(task.settings(&mut fields, Spelling::Step, &mut session.report));
     fields.refuse_rest(&mut session.report);
 }
 
-/// Data of a step: an expression or another text as it is; a mapping as the text that Python makes of it, which is what the SDK sends.
-fn step_table(session: &mut Session<'_>, field: &Field<'_>, base: &Path) -> Option<Draft> {
+/// Data of a step: an expression or another text as it is; a mapping as the text that Python makes of it, which is what the SDK
+/// sends. It forgets to do so with data that jobs do not send, which stays a mapping.
+fn step_table(
+    session: &mut Session<'_>,
+    field: &Field<'_>,
+    base: &Path,
+    data: &Data,
+) -> Option<Draft> {
     if field.node.entries().is_none() {
         return field.text(&mut session.report).map(Draft::from);
     }
     let asset = io::read_asset(field, &["mltable"], &mut session.report)?;
     let place = match asset.binding() {
         Some(expression) => Draft::from(expression),
-        None => asset.uri(session, base)?,
+        None if data.sent => asset.uri(session, base)?,
+        None => asset.uri(session, base)?.prefixed("azureml:"),
     };
-    let mut rest = String::new();
-    for (key, value) in [("mode", &asset.mode), ("datastore", &asset.datastore)] {
+    let rest = [("mode", &asset.mode), ("datastore", &asset.datastore)];
+    if !data.sent {
+        let mut body = Object::default();
+        body.put("type", asset.kind.clone());
+        body.put("path", place);
+        for (key, value) in rest {
+            body.put_some(key, value.clone());
+        }
+        return Some(body.into());
+    }
+    let mut end = String::new();
+    for (key, value) in rest {
         if let Some(value) = value {
-            rest += &format!(", '{key}': {}", python::quoted(value));
+            end += &format!(", '{key}': {}", python::quoted(value));
         }
     }
     let start = format!("{{'type': {}, 'path': ", python::quoted(&asset.kind));
     Some(
         place
             .quoted(python::quoted)
-            .enclosed(&start, &format!("{rest}}}")),
+            .enclosed(&start, &format!("{end}}}")),
     )
 }

@@ -157,7 +157,8 @@ fn referenced(session: &mut Session<'_>, field: &Field<'_>, found: &Found) -> Op
     Some(uris.collect())
 }
 
-fn auto_delete(field: &Field<'_>, report: &mut Report) -> Option<Value> {
+/// When the service may delete data.
+pub(super) fn auto_delete(field: &Field<'_>, report: &mut Report) -> Option<Value> {
     let mut fields = field.fields(report)?;
     let words = ["created_greater_than", "last_accessed_greater_than"];
     let condition = fields.choice("condition", report, &words, Case::Snake);

@@ -12,7 +12,7 @@ use super::canon::compare;
 use super::render::{render, shown};
 use super::{expected_of, overrides_of};
 
-fn folders(of: &Path) -> Vec<PathBuf> {
+pub(super) fn folders(of: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(of).unwrap().map(|entry| entry.unwrap().path());
     let mut folders: Vec<_> = entries.filter(|path| path.is_dir()).collect();
     folders.sort();
@@ -65,7 +65,7 @@ fn translated(case: &Path, kind: &str) -> Result<Plan, Problems> {
     clippy::disallowed_methods,
     reason = "`BLESS=1` is an instruction to the test and not to the program"
 )]
-fn blessing() -> bool {
+pub(super) fn blessing() -> bool {
     std::env::var("BLESS").is_ok_and(|value| value == "1")
 }
 
@@ -101,9 +101,13 @@ fn judge(case: &Path, kind: &str) -> Result<(), String> {
     }
 }
 
+pub(super) fn root() -> PathBuf {
+    fs::canonicalize(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/spec")).unwrap()
+}
+
 #[test]
 fn every_spec_case_holds() {
-    let root = fs::canonicalize(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/spec")).unwrap();
+    let root = root();
     let mut failed: BTreeMap<PathBuf, String> = BTreeMap::new();
     let mut count = 0;
     for kind in folders(&root) {

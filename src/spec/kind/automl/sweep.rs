@@ -7,13 +7,10 @@ use crate::spec::fields::{Case, Field};
 use crate::spec::io::Spelling;
 use crate::spec::problem::Report;
 use crate::spec::python;
+use crate::spec::sweep;
 
 pub(super) const SWEEP: &[Row] = &[
-    row(
-        "sampling_algorithm",
-        Shape::Lower(&["bayesian", "grid", "random"]),
-    )
-    .required(),
+    row("sampling_algorithm", Shape::Other(sampling_algorithm)).required(),
     row("early_termination", Shape::Other(early_termination)),
 ];
 
@@ -49,6 +46,23 @@ const POLICIES: [(&str, &[Row]); 3] = [
         ],
     ),
 ];
+
+/// The SDK cannot write down the settings of an algorithm for a job; for a step it can.
+fn sampling_algorithm(field: &Field<'_>, spelling: Spelling, report: &mut Report) -> Option<Value> {
+    match (field.node.entries(), spelling) {
+        (None, _) => field
+            .choice(report, &sweep::ALGORITHMS, Case::Lower)
+            .map(Value::String),
+        (Some(_), Spelling::Step) => sweep::sampling_algorithm(field, spelling, report),
+        (Some(_), Spelling::Job) => {
+            field.problem(
+                report,
+                "a job can only name the algorithm, such as `random`, and not say how it samples",
+            );
+            None
+        }
+    }
+}
 
 fn early_termination(field: &Field<'_>, spelling: Spelling, report: &mut Report) -> Option<Value> {
     let mut fields = field.fields(report)?;

@@ -155,12 +155,16 @@ const FORECASTERS: &[Row] = &training(words::FORECASTERS);
 const ENSEMBLE: &[Row] = &[
     row("stack_meta_learner_type", Shape::Word(words::META_LEARNERS)).required(),
     row("stack_meta_learner_train_percentage", Shape::Number),
-    row("stack_meta_learner_kwargs", Shape::Other(any_mapping)).sent("stackMetaLearnerKWargs"),
+    row("stack_meta_learner_kwargs", Shape::Other(arguments)),
 ];
 
-fn any_mapping(field: &Field<'_>, _spelling: Spelling, report: &mut Report) -> Option<Value> {
-    field.fields(report)?;
-    Some(python::json_of(field.node))
+/// The SDK's schema knows them, and its loader fails on them in jobs and steps alike.
+fn arguments(field: &Field<'_>, _spelling: Spelling, report: &mut Report) -> Option<Value> {
+    field.problem(
+        report,
+        "arguments of the meta learner cannot be set, Azure's SDK does not send them; leave them out",
+    );
+    None
 }
 
 /// What `forecasting` says of a series.

@@ -60,7 +60,7 @@ const TABLES: &[Data] = &[
     },
 ];
 const TEXTS: &[Data] = &[TRAINING, VALIDATION];
-/// The SDK takes test data for images, and the service has no place for it.
+/// The SDK takes test data for images, and the service has no place for it in jobs.
 const IMAGES: &[Data] = &[
     TRAINING,
     VALIDATION,

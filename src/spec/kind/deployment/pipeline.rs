@@ -82,21 +82,17 @@ fn component_id(session: &mut Session<'_>, field: &Field<'_>, base: &Path) -> Op
 
 /// A component that repeats what a job did; the service makes it from the job.
 fn of_job(session: &mut Session<'_>, field: &Field<'_>) -> Option<Draft> {
-    // An inline job stands for the job of its name.
-    let named = field.node.get("name");
-    let job = match named {
-        Some(node) => {
-            Field::at_path(node, &format!("{}.name", field.path)).text(&mut session.report)?
-        }
-        None => {
-            let text = field.text(&mut session.report)?;
-            let Some(job) = text.strip_prefix("azureml:").filter(|job| !job.is_empty()) else {
-                let message = format!("`{text}` is written `azureml:{text}` here");
-                field.problem(&mut session.report, message);
-                return None;
-            };
-            job.to_owned()
-        }
+    if field.node.entries().is_some() {
+        // The SDK takes one and then sends a deployment that has nothing to run.
+        let message = "the job has to exist already: `azureml:<its name>`";
+        field.problem(&mut session.report, message);
+        return None;
+    }
+    let text = field.text(&mut session.report)?;
+    let Some(job) = text.strip_prefix("azureml:").filter(|job| !job.is_empty()) else {
+        let message = format!("`{text}` is written `azureml:{text}` here");
+        field.problem(&mut session.report, message);
+        return None;
     };
     let spec = json!({
         "name": component::ANONYMOUS,

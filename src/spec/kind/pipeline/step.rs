@@ -272,6 +272,14 @@ pub(super) fn plan<'n>(planning: &mut Planning<'_, '_, 'n>, step: &Step<'n>) -> 
     (step.kind.plan)(planning, step)
 }
 
+/// A field of the step, or the step where it is missing.
+fn named_or_whole<'n>(step: &Field<'n>, name: &str) -> Field<'n> {
+    step.node.get(name).map_or_else(
+        || step.clone(),
+        |node| Field::at_path(node, &format!("{}.{name}", step.path)),
+    )
+}
+
 /// By the word under `type`; without it by the component's own type or by what only one type of step has.
 fn choose(session: &mut Session<'_>, field: &Field<'_>, base: &Path) -> Option<&'static StepType> {
     if let Some(node) = field.node.get("type") {

@@ -5,8 +5,10 @@ use std::path::Path;
 use crate::spec::draft::Object;
 use crate::spec::fields::{Case, Field};
 use crate::spec::io;
+use crate::spec::kind::data;
 use crate::spec::problem::Report;
 use crate::spec::session::{Session, absolute};
+use crate::spec::transfer;
 
 pub(super) fn read(session: &mut Session<'_>, field: &Field<'_>, base: &Path) -> Option<Object> {
     let loaded;
@@ -50,6 +52,9 @@ fn definition(field: &Field<'_>, report: &mut Report) -> Option<Object> {
         "assetName",
         name.and_then(|field| crate::spec::kind::asset_name(&field, report)),
     );
+    // Checked, and then left out as by the SDK.
+    fields.text("datastore", report);
+    fields.read("auto_delete_setting", report, data::auto_delete);
     let path = fields.required("path", report);
     body.put_some("dataUri", path.and_then(|field| field.text(report)));
     body.put_some("description", fields.text("description", report));
@@ -60,24 +65,18 @@ fn definition(field: &Field<'_>, report: &mut Report) -> Option<Object> {
     Some(body)
 }
 
-/// Where the data comes from.
+/// Where the data comes from. Tables and procedures are checked, and then left out as by the SDK.
 fn origin(field: &Field<'_>, report: &mut Report) -> Option<Object> {
-    let mut fields = field.fields(report)?;
-    let kind = fields.required("type", report)?;
-    let kind = kind.choice(report, &["database", "file_system"], Case::Lower)?;
-    let mut body = Object::default();
-    let connection = fields.required("connection", report);
-    body.put_some(
-        "connection",
-        connection.and_then(|field| field.text(report)),
-    );
-    if kind == "database" {
-        body.put_some("query", fields.text("query", report));
-        fields.without_effect(&["table_name", "stored_procedure", "stored_procedure_params"]);
+    let outside = transfer::outside(field, report)?;
+    let kind = if outside.is_database {
+        "database"
     } else {
-        body.put_some("path", fields.text("path", report));
-    }
+        "file_system"
+    };
+    let mut body = Object::default();
     body.put("sourceType", kind);
-    fields.refuse_rest(report);
+    for name in ["connection", "query", "path"] {
+        body.put_some(name, outside.body.get(name).cloned());
+    }
     Some(body)
 }

@@ -1,7 +1,7 @@
 //! `type: spark`: a Spark program, written in the step or in a component, on an attached or a serverless pool.
 
 use super::settings::Names;
-use super::{Planning, Step, StepSource, Written, ports, put_unknown};
+use super::{Planning, Step, StepSource, Written, named_or_whole, ports, put_unknown};
 use crate::spec::component::{Component, Origin, Port};
 use crate::spec::draft::Object;
 use crate::spec::fields::Fields;
@@ -164,7 +164,8 @@ fn put_program(
     };
     conf.check(&step.field, report);
     body.put_filled("conf", conf.body());
-    program.entry.refuse_class(&step.field, report);
+    let entry = named_or_whole(&step.field, "entry");
+    program.entry.refuse_class(&entry, report);
     if let Some(message) = &program.missing {
         step.field.problem(report, message.as_str());
     }

@@ -1,7 +1,7 @@
 //! `type: data_transfer`: data copied, imported or exported by the service; `type: import`, which it has no more.
 
 use super::settings::Names;
-use super::{Planning, Step, StepSource, Written, ports, put_unknown};
+use super::{Planning, Step, StepSource, Written, named_or_whole, ports, put_unknown};
 use crate::spec::component::Component;
 use crate::spec::draft::Object;
 use crate::spec::fields::Fields;
@@ -19,7 +19,8 @@ pub(super) fn read_import<'n>(
     written: Written<'n, '_>,
 ) -> Option<Step<'n>> {
     let Written { field, .. } = written;
-    field.problem(
+    let at = named_or_whole(&field, "type");
+    at.problem(
         &mut session.report,
         "import steps are no longer accepted; use `type: data_transfer` with `task: import_data`",
     );
@@ -34,7 +35,7 @@ pub(super) fn read<'n>(session: &mut Session<'_>, written: Written<'n, '_>) -> O
 pub(super) fn plan<'n>(planning: &mut Planning<'_, '_, 'n>, step: &Step<'n>) -> Option<Object> {
     let report = &mut planning.session.report;
     let mut fields = step.field.clone().with_bindings().fields(report)?;
-    fields.without_effect(&["type", "component", "inputs", "outputs"]);
+    fields.without_effect(&["type", "component", "inputs", "outputs", "services"]);
     let task = Task::read(&mut fields, report)?;
     let mut body = step.body();
     body.put("task", task.word());
@@ -89,7 +90,7 @@ pub(super) fn plan<'n>(planning: &mut Planning<'_, '_, 'n>, step: &Step<'n>) -> 
 
 fn refuse_rest(mut fields: Fields<'_>, report: &mut Report) {
     fields.read_only(&["$schema", "id", "creation_context", "status", "log_files"]);
-    fields.without_effect(&["name", "description", "experiment_name", "services"]);
+    fields.without_effect(&["name", "description", "experiment_name"]);
     fields.refuse_rest(report);
 }
 
@@ -97,19 +98,29 @@ fn refuse_rest(mut fields: Fields<'_>, report: &mut Report) {
 fn check_ports(step: &Step<'_>, task: Task, report: &mut Report) {
     let inputs: Vec<_> = step.inputs.iter().map(|(name, _)| *name).collect();
     let outputs: Vec<_> = step.outputs.iter().map(|(name, _)| *name).collect();
-    let (fits, message) = match task {
+    let checks = match task {
         Task::Copy => return,
-        Task::Import => (
-            inputs.is_empty() && outputs == ["sink"],
-            "an import has no inputs and one output, called `sink`",
-        ),
-        Task::Export => (
-            outputs.is_empty() && inputs == ["source"],
-            "an export has no outputs and one input, called `source`",
-        ),
+        Task::Import => [
+            ("inputs", inputs.is_empty(), "an import has no inputs"),
+            (
+                "outputs",
+                outputs == ["sink"],
+                "an import has one output, called `sink`",
+            ),
+        ],
+        Task::Export => [
+            ("outputs", outputs.is_empty(), "an export has no outputs"),
+            (
+                "inputs",
+                inputs == ["source"],
+                "an export has one input, called `source`",
+            ),
+        ],
     };
-    if !fits {
-        step.field.problem(report, message);
+    for (name, fits, message) in checks {
+        if !fits {
+            named_or_whole(&step.field, name).problem(report, message);
+        }
     }
 }
 

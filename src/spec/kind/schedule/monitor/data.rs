@@ -51,6 +51,20 @@ impl Window {
         Some(window)
     }
 
+    /// What production makes is always looked at in a window that moves.
+    fn moving(field: &Field<'_>, report: &mut Report) -> Option<Self> {
+        let window = Self::read(field, report)?;
+        for name in ["window_start", "window_end"] {
+            if let Some(node) = field.node.get(name) {
+                Field::at_path(node, &format!("{}.{name}", field.path)).problem(
+                    report,
+                    "production data has `lookback_window_size` and `lookback_window_offset` only",
+                );
+            }
+        }
+        Some(window)
+    }
+
     fn put(body: &mut Object, size: String, offset: Option<String>) {
         body.put("inputDataType", "Trailing");
         body.put("windowSize", size);
@@ -66,19 +80,8 @@ pub(super) fn produced(
     windows: &Windows,
 ) -> Option<Object> {
     let mut fields = field.fields(&mut session.report)?;
-    let window = match fields.take("data_window") {
-        Some(field) => {
-            let window = Window::read(&field, &mut session.report).unwrap_or_default();
-            if window.start.is_some() || window.end.is_some() {
-                field.problem(
-                    &mut session.report,
-                    "production data has `lookback_window_size` and `lookback_window_offset` only",
-                );
-            }
-            window
-        }
-        None => Window::default(),
-    };
+    let window = fields.read("data_window", &mut session.report, Window::moving);
+    let window = window.unwrap_or_default();
     let (mut body, component) = common(session, &mut fields, base, Names::Resolved)?;
     let size = window.size.clone().filter(|size| size != "default");
     let size = size.unwrap_or_else(|| windows.production.clone());
@@ -99,7 +102,7 @@ pub(super) fn generated(
     let mut body = Object::default();
     let report = &mut session.report;
     body.put_some("columns", fields.read("data_column_names", report, columns));
-    let window = fields.read("data_window", report, Window::read);
+    let window = fields.read("data_window", report, Window::moving);
     let input = fields.required("input_data", report)?;
     fields.refuse_rest(report);
     let asset = io::read_asset(&input, &DATA_TYPES, report)?;

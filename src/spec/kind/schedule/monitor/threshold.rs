@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::spec::fields::Field;
+use crate::spec::fields::{Case, Field, Fields};
 use crate::spec::problem::{Report, nearest};
 use crate::spec::python;
+use crate::spec::settings::capitalized;
 use crate::spec::sweep::float_of;
 
 /// Which of the metrics that are given go into the request.
@@ -54,6 +55,10 @@ fn by_type(
     report: &mut Report,
 ) -> Option<Value> {
     let mut fields = field.fields(report)?;
+    // Checked, and then left out as by the SDK.
+    let kinds = ["numerical", "categorical"];
+    fields.choice("data_type", report, &kinds, Case::Lower);
+    fields.read("threshold", report, number);
     let mut thresholds = Vec::new();
     let types = [("numerical", "Numerical"), ("categorical", "Categorical")];
     for ((yaml, sent), names) in types.into_iter().zip(names) {
@@ -80,14 +85,21 @@ fn numbers(
     names: &[&'static str],
     report: &mut Report,
 ) -> Option<Vec<(&'static str, Value)>> {
-    let mut fields = field.fields(report)?;
+    Some(rest_of(field.fields(report)?, names, report))
+}
+
+fn rest_of(
+    mut fields: Fields<'_>,
+    names: &[&'static str],
+    report: &mut Report,
+) -> Vec<(&'static str, Value)> {
     let mut found = Vec::new();
     for &name in names {
         let value = fields.read(name, report, number);
         found.extend(value.map(|value| (name, value)));
     }
     fields.refuse_rest(report);
-    Some(found)
+    found
 }
 
 pub(super) fn number(field: &Field<'_>, report: &mut Report) -> Option<Value> {
@@ -102,7 +114,9 @@ pub(super) fn number(field: &Field<'_>, report: &mut Report) -> Option<Value> {
 /// `{normalized_discounted_cumulative_gain: 0.9}`
 pub(super) fn attribution(field: &Field<'_>, report: &mut Report) -> Option<Value> {
     let name = "normalized_discounted_cumulative_gain";
-    let found = numbers(field, &[name], report)?.pop();
+    let mut fields = field.fields(report)?;
+    fields.read("threshold", report, number);
+    let found = rest_of(fields, &[name], report).pop();
     let threshold = found.map(|(_, value)| json!({"value": value}));
     Some(json!({"metric": python::snake_to_camel(name), "threshold": threshold}))
 }
@@ -110,27 +124,18 @@ pub(super) fn attribution(field: &Field<'_>, report: &mut Report) -> Option<Valu
 /// The text in a property that has the thresholds of a model's performance; the field for them holds a constant.
 pub(super) fn performance(field: &Field<'_>, report: &mut Report) -> Option<String> {
     let mut fields = field.fields(report)?;
-    let models: [(&str, &[&str]); 2] = [
-        ("classification", &["accuracy", "precision", "recall"]),
-        ("regression", &["mae", "mse", "rmse"]),
-    ];
+    if let Some(field) = fields.take("regression") {
+        // The SDK's schema and its class have different names for these metrics.
+        let message = "thresholds of a regression cannot be sent, by `az ml` neither: set this signal up in the studio";
+        field.problem(report, message);
+    }
     let mut texts = Vec::new();
-    for (model, names) in models {
-        let Some(field) = fields.take(model) else {
-            continue;
-        };
-        for (name, value) in numbers(&field, names, report)? {
-            let metric = match name {
-                "mae" => "MeanAbsoluteError",
-                "mse" => "MeanSquaredError",
-                "rmse" => "RootMeanSquaredError",
-                "accuracy" => "Accuracy",
-                "precision" => "Precision",
-                _ => "Recall",
-            };
+    if let Some(field) = fields.take("classification") {
+        for (name, value) in numbers(&field, &["accuracy", "precision", "recall"], report)? {
+            let metric = capitalized(name);
             let value = python::float(value.as_f64().unwrap_or_default());
             texts.push(format!(
-                r#"{{"modelType":"{model}","metric":"{metric}","threshold":{{"value":{value}}}}}"#
+                r#"{{"modelType":"classification","metric":"{metric}","threshold":{{"value":{value}}}}}"#
             ));
         }
     }
