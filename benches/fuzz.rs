@@ -123,6 +123,12 @@ fn main() {
             slowest.set(slowest.get().max(start.elapsed()));
             count.set(count.get() + 1);
             planned.set(planned.get() + u64::from(outcome == damage::Outcome::Planned));
+            if peak_memory_kb() > MOST_MEMORY_KB {
+                let document = kept(&IN_HAND.lock().unwrap());
+                let most = MOST_MEMORY_KB / 1024;
+                println!("MORE THAN {most} MB: {}", document.display());
+                std::process::exit(1);
+            }
             alive
                 .send(())
                 .map_err(|gone| TestCaseError::fail(gone.to_string()))
@@ -145,8 +151,4 @@ fn main() {
         slowest.get(),
         peak / 1024
     );
-    if peak > MOST_MEMORY_KB {
-        println!("TOO MUCH MEMORY: more than {} MB", MOST_MEMORY_KB / 1024);
-        std::process::exit(1);
-    }
 }

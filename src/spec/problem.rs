@@ -118,17 +118,33 @@ impl Report {
 /// `", did you mean \`x\`?"` for the nearest of the allowed words, or nothing when none is near.
 pub(super) fn nearest<'w>(word: &str, allowed: impl IntoIterator<Item = &'w str>) -> String {
     let word = word.to_lowercase();
+    let reach = |candidate: &str| (candidate.len() / 3).max(1);
     allowed
         .into_iter()
+        // The distance takes memory for every pair of letters, and a damaged file may have a line of megabytes for a word.
+        .filter(|candidate| word.len().abs_diff(candidate.len()) <= 4 * reach(candidate))
         .map(|candidate| {
             (
                 strsim::damerau_levenshtein(&word, &candidate.to_lowercase()),
                 candidate,
             )
         })
-        .filter(|(distance, candidate)| *distance <= (candidate.len() / 3).max(1))
+        .filter(|(distance, candidate)| *distance <= reach(candidate))
         .min_by_key(|(distance, _)| *distance)
         .map_or(String::new(), |(_, candidate)| {
             format!("; did you mean `{candidate}`?")
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_word_is_named_and_a_line_of_megabytes_has_none() {
+        let allowed = ["environment_variables", "inputs"];
+        assert_eq!(nearest("Input", allowed), "; did you mean `inputs`?");
+        assert_eq!(nearest("colour", allowed), "");
+        assert_eq!(nearest(&"x".repeat(64 << 20), allowed), "");
+    }
 }
